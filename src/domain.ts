@@ -1,0 +1,228 @@
+/** The core types, in the trade's words. Everything may import this file; it imports nothing. */
+
+/** What the operator wrote, validated, with units resolved: durations in milliseconds, sizes in bytes. Frozen. */
+export interface Config {
+  readonly server: ServerConfig
+  readonly access: AccessConfig
+  readonly providers: readonly ProviderConfig[]
+  readonly models: readonly ModelRoute[]
+  /** Provider of every name and path that `models` does not mention; null: such calls are refused. */
+  readonly defaultProvider: string | null
+  readonly store: StoreConfig
+  readonly log: LogConfig
+  /** USD per million tokens by model name; patterns may end in `*`. Built-in table underneath. */
+  readonly prices: Readonly<Record<string, Price>>
+  readonly defaultModelPrice: Price
+}
+
+export interface ServerConfig {
+  readonly host: string
+  readonly port: number
+  /** Origins that browsers may call from; `*` for all; empty: CORS is off. */
+  readonly corsOrigins: readonly string[]
+  readonly maxBodyBytes: number
+  readonly shutdownGraceMs: number
+  /** Silence after which a comment line is sent to the client of a stream. */
+  readonly keepAliveMs: number
+  readonly isSwaggerEnabled: boolean
+  readonly areMetricsPublic: boolean
+}
+
+export interface AccessConfig {
+  /** SHA-256 (hex) of the admin key; null: one kept in the data directory, generated at first start. */
+  readonly adminKeyHash: string | null
+  readonly isAnonymousAllowed: boolean
+  readonly areModelsPublic: boolean
+  readonly clientKeys: readonly ClientKey[]
+}
+
+/** Who calls. The secret itself is never kept. */
+export interface ClientKey {
+  readonly name: string
+  /** SHA-256 (hex) of the secret; empty for the anonymous client. */
+  readonly hash: string
+  /** How it may be shown. */
+  readonly label: string
+  /** Allowed model patterns as the client names them (`gpt-4o*`); null: all. */
+  readonly models: readonly string[] | null
+  /** May use paths whose objects live at an upstream account; null: only while it is the only client key. */
+  readonly isStateful: boolean | null
+}
+
+export type Rotation = 'round_robin' | 'least_busy' | 'sticky'
+
+export interface ProviderConfig {
+  readonly name: string
+  readonly type: 'openai'
+  /** What stands before `/chat/completions`, without a slash at its end. */
+  readonly baseUrl: string
+  /** Full URL of the chat endpoint where it is not `baseUrl + /chat/completions`. */
+  readonly chatUrl: string | null
+  readonly credentials: readonly Credential[]
+  /** Sent with every upstream request. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly rotation: Rotation
+  /** Position of the first credential that round robin chooses. */
+  readonly startIndex: number
+  readonly blacklist: BlacklistConfig
+  readonly breaker: BreakerConfig
+  readonly timeouts: TimeoutsConfig
+  /** Attempts of one call at this provider. */
+  readonly maxAttempts: number
+  /** All attempts of one call together, until the first content. */
+  readonly maxWaitMs: number
+  /** `http://` or `https://` proxy URL; null: none, whatever the environment says. */
+  readonly proxy: string | null
+  readonly isHttp2: boolean
+  /** `auto`: ask a stream for its usage, stop where upstream refuses; `never`: leave requests alone. */
+  readonly streamUsage: 'auto' | 'never'
+  /** Bounds idle pooled connections, never calls; null: the runtime's default. */
+  readonly maxIdleSockets: number | null
+}
+
+export interface BlacklistConfig {
+  /** Failures in a row (server errors, timeouts) after which a credential cools. */
+  readonly threshold: number
+  /** How long it cools when upstream names no time. */
+  readonly cooldownMs: number
+  /** How often a blacklisted credential is tried again in the background. */
+  readonly recheckMs: number
+}
+
+export interface BreakerConfig {
+  readonly failures: number
+  readonly ratio: number
+  readonly minCalls: number
+  readonly windowMs: number
+  readonly openMs: number
+  readonly maxOpenMs: number
+}
+
+export interface TimeoutsConfig {
+  /** From the start of an attempt to the first event, connecting and headers included. */
+  readonly firstByteMs: number
+  /** The same for an answer that is not streamed, and so begins only when it is finished. */
+  readonly answerMs: number
+  /** Between two reads of a body. */
+  readonly idleMs: number
+}
+
+/** One secret an upstream accepts. */
+export interface Credential {
+  /** Stable over restarts and reloads: first 16 hex digits of SHA-256 over provider type and secret. */
+  readonly id: string
+  /** How it may be shown: short fingerprint and the last 4 characters, none of a secret under 16. */
+  readonly label: string
+  /** The secret. A function, so that no log line, error or JSON can carry it by accident. */
+  readonly reveal: () => string
+}
+
+/** A name, or a pattern with `*`, and where its calls go, in order. */
+export interface ModelRoute {
+  readonly pattern: string
+  readonly targets: readonly Target[]
+  readonly price: Price | null
+}
+
+/** Somewhere a call can go. `*` in `model` stands for the whole name asked for. */
+export interface Target {
+  readonly provider: string
+  readonly model: string
+}
+
+/** USD per million tokens. */
+export interface Price {
+  readonly input: number
+  readonly output: number
+  readonly cachedInput: number | null
+}
+
+export interface StoreConfig {
+  readonly directory: string
+  /** Named by the operator (an unusable one ends the program) or only the default (then state stays in memory). */
+  readonly isDirectoryNamed: boolean
+  /** Rows by request are kept so long. */
+  readonly retentionMs: number
+  /** IANA zone in which days and hours of the statistics begin. */
+  readonly timezone: string
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+export interface LogConfig {
+  readonly level: LogLevel
+  /** `auto`: coloured text on a terminal, JSON elsewhere. */
+  readonly format: 'auto' | 'json' | 'text'
+  /** File, rotated and bounded; null: standard output. */
+  readonly path: string | null
+  readonly retentionMs: number
+}
+
+/** What is excluded from a pool, why and until when. Persisted. */
+export interface BlacklistEntry {
+  readonly provider: string
+  readonly credentialId: string
+  readonly label: string
+  /** Empty: everything; else the model (or path) it rests for. */
+  readonly scope: string
+  readonly reason: FailureKind
+  /** Short text of the cause for people; never holds a secret. */
+  readonly detail: string
+  /** Unix milliseconds. */
+  readonly since: number
+  /** Unix milliseconds; null: until a re-check finds it working. */
+  readonly until: number | null
+}
+
+/** What kind of failure an attempt ended in. One table (`gateway/failure-policy.ts`) says what follows. */
+export type FailureKind =
+  | 'client_gone'
+  | 'bad_request'
+  | 'invalid_credential'
+  | 'not_allowed'
+  | 'quota_exhausted'
+  | 'rate_limited'
+  | 'server_error'
+  | 'timeout'
+  | 'unreachable'
+
+/** Token counts of one answer. */
+export interface Usage {
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly cachedTokens: number
+  readonly reasoningTokens: number
+}
+
+/** How a call ended: `cut` means that upstream died after content had been sent. */
+export type Outcome = 'succeeded' | 'refused' | 'failed' | 'cut' | 'aborted'
+
+/** One finished call; exactly one per call. */
+export interface UsageRecord {
+  readonly id: string
+  /** Unix milliseconds of the call's start. */
+  readonly time: number
+  readonly client: string
+  readonly path: string
+  /** Name the client asked for; empty when the request names none. */
+  readonly model: string
+  readonly provider: string
+  readonly targetModel: string
+  /** `Credential.label`, empty when none was chosen. */
+  readonly credential: string
+  /** HTTP status told to the client; 499 when it had left. */
+  readonly status: number
+  readonly outcome: Outcome
+  readonly isStream: boolean
+  /** Machine word of the error, empty when there was none. */
+  readonly errorCode: string
+  readonly attempts: number
+  /** From the call's start; null when nothing was sent. */
+  readonly firstByteMs: number | null
+  readonly durationMs: number
+  readonly usage: Usage
+  /** Where `usage` came from. */
+  readonly usageSource: 'upstream' | 'estimate' | 'none'
+  /** Integer millionths of a US dollar. */
+  readonly costMicroUsd: number
+}

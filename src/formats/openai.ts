@@ -1,0 +1,242 @@
+/**
+ * OpenAI's wire format as far as the gateway must understand it: what a request asks for, what an answer says of itself.
+ * Pure functions; nothing here changes a byte that it was not asked to change.
+ */
+import { type TSchema, Type } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import type { Usage } from '../domain.ts'
+import { GatewayError } from '../errors.ts'
+import { findAllMembers, type Span } from './json-members.ts'
+
+/** What the gateway knows of a request body. `modelSpan` is the place of the model's name in the bytes. */
+export interface RequestView {
+  readonly model: string
+  readonly modelSpan: Span | null
+  /** The replacement text is JSON in a JSON body, plain in a form. */
+  readonly isModelQuoted: boolean
+  readonly isStream: boolean
+  /** Parsed JSON body; null for other bodies. */
+  readonly json: Readonly<Record<string, unknown>> | null
+}
+
+const emptyView: RequestView = { model: '', modelSpan: null, isModelQuoted: true, isStream: false, json: null }
+
+const nullable = (schema: TSchema) => Type.Union([schema, Type.Null()])
+
+/** Open schema of a chat request: known fields have their types, unknown ones pass. */
+export const chatRequestSchema = Type.Object(
+  {
+    model: Type.String({ minLength: 1, description: 'A name from GET /v1/models', examples: ['gpt-4o'] }),
+    messages: Type.Array(
+      Type.Object(
+        {
+          role: Type.String({ minLength: 1, examples: ['user'] }),
+          content: Type.Optional(
+            nullable(
+              Type.Union([
+                Type.String(),
+                Type.Array(Type.Object({ type: Type.String() }, { additionalProperties: true })),
+              ]),
+            ),
+          ),
+        },
+        { additionalProperties: true },
+      ),
+      { minItems: 1 },
+    ),
+    stream: Type.Optional(nullable(Type.Boolean({ description: 'Server-sent events instead of one JSON body' }))),
+    stream_options: Type.Optional(nullable(Type.Object({}, { additionalProperties: true }))),
+    temperature: Type.Optional(nullable(Type.Number())),
+    top_p: Type.Optional(nullable(Type.Number())),
+    n: Type.Optional(nullable(Type.Integer())),
+    max_tokens: Type.Optional(nullable(Type.Integer())),
+    max_completion_tokens: Type.Optional(nullable(Type.Integer())),
+    stop: Type.Optional(nullable(Type.Union([Type.String(), Type.Array(Type.String())]))),
+    tools: Type.Optional(nullable(Type.Array(Type.Object({}, { additionalProperties: true })))),
+    response_format: Type.Optional(nullable(Type.Object({}, { additionalProperties: true }))),
+  },
+  { additionalProperties: true, description: 'OpenAI chat completion request; unknown fields pass unchanged' },
+)
+
+const chatRequestCheck = TypeCompiler.Compile(chatRequestSchema)
+
+/** Reads the body of `POST /v1/chat/completions`. Throws GatewayError 400 naming the param. */
+export function readChatRequest(body: Uint8Array<ArrayBuffer>): RequestView {
+  const view = readJsonRequest(body)
+  if (view.json !== null && chatRequestCheck.Check(view.json)) return view
+  const json = view.json ?? {}
+  if (json.model === undefined) throw badRequest('you must provide a model parameter', 'model', 'missing_model')
+  if (json.messages === undefined) throw badRequest('you must provide a messages parameter', 'messages')
+  const problem = chatRequestCheck.Errors(json).First()
+  const param = (problem?.path ?? '').slice(1).replaceAll('/', '.')
+  throw badRequest(`invalid value for '${param}': ${problem?.message ?? 'wrong type'}`, param)
+}
+
+/** Reads any other JSON body: it must be an object; `model`, if there is one, must be one string. */
+export function readJsonRequest(body: Uint8Array<ArrayBuffer>): RequestView {
+  const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  const json = parseJson(buffer)
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    throw badRequest('the request body must be a JSON object', null, 'invalid_json')
+  }
+  const fields = json as Record<string, unknown>
+  if (!Object.hasOwn(fields, 'model')) return { ...emptyView, isStream: fields.stream === true, json: fields }
+  const spans = findAllMembers(buffer.toString('latin1'), 'model')
+  if (spans.length > 1) throw badRequest("'model' is given more than once", 'model', 'duplicate_model')
+  if (typeof fields.model !== 'string' || fields.model === '') {
+    throw badRequest("invalid value for 'model': expected a non-empty string", 'model')
+  }
+  return {
+    model: fields.model,
+    modelSpan: spans[0] ?? null,
+    isModelQuoted: true,
+    isStream: fields.stream === true,
+    json: fields,
+  }
+}
+
+/** Reads the `model` field of a form with files (audio uploads). Everything else in it is the upstream's business. */
+export function readFormRequest(body: Uint8Array<ArrayBuffer>, contentType: string): RequestView {
+  const boundary = /boundary=(?:"([^"]{1,200})"|([^\s;,]{1,200}))/i.exec(contentType)
+  const mark = boundary?.[1] ?? boundary?.[2]
+  if (mark === undefined) throw badRequest('multipart/form-data without a boundary', null, 'invalid_form')
+  const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  const fields = formFields(buffer, mark)
+  const models = fields.filter((field) => field.name === 'model')
+  if (models.length > 1) throw badRequest("'model' is given more than once", 'model', 'duplicate_model')
+  const isStream = fields.some((field) => field.name === 'stream' && field.text === 'true')
+  const span = models[0]
+  if (span === undefined) return { ...emptyView, isStream }
+  const model = buffer.toString('utf8', span.start, span.end)
+  if (model === '') throw badRequest("invalid value for 'model': expected a non-empty string", 'model')
+  return { model, modelSpan: span, isModelQuoted: false, isStream, json: null }
+}
+
+/** The view of a request without a body, or with one the gateway does not read. */
+export function readNothing(): RequestView {
+  return emptyView
+}
+
+/** The `usage` object of an answer in any of OpenAI's spellings; null when it has none. */
+export function readUsage(usage: unknown): Usage | null {
+  if (typeof usage !== 'object' || usage === null) return null
+  const fields = usage as Record<string, unknown>
+  const input = fields.prompt_tokens ?? fields.input_tokens
+  const output = fields.completion_tokens ?? fields.output_tokens
+  if (typeof input !== 'number' && typeof output !== 'number' && typeof fields.total_tokens !== 'number') return null
+  const inputTokens = count(input ?? fields.total_tokens)
+  return {
+    inputTokens,
+    outputTokens: count(output),
+    cachedTokens: Math.min(
+      inputTokens,
+      count(member(fields.prompt_tokens_details ?? fields.input_tokens_details, 'cached_tokens')) ||
+        // DeepSeek's spelling.
+        count(fields.prompt_cache_hit_tokens),
+    ),
+    reasoningTokens: count(
+      member(fields.completion_tokens_details ?? fields.output_tokens_details, 'reasoning_tokens'),
+    ),
+  }
+}
+
+/** What one event of a chat or completion stream is. `idle`: nothing a client could show (role, usage, unknown). */
+export type EventNature = 'content' | 'idle' | 'error' | 'done'
+
+export function chatEventNature(data: string, json: unknown): EventNature {
+  if (data.trim() === '[DONE]') return 'done'
+  if (typeof json !== 'object' || json === null) return 'idle'
+  const event = json as Record<string, unknown>
+  if (isErrorObject(event)) return 'error'
+  if (!Array.isArray(event.choices)) return 'idle'
+  return event.choices.some(hasContent) ? 'content' : 'idle'
+}
+
+/** The same for any other stream of events: the Responses API's types are known, the rest counts as content. */
+export function otherEventNature(data: string, json: unknown): EventNature {
+  if (data.trim() === '[DONE]') return 'done'
+  if (typeof json !== 'object' || json === null) return 'content'
+  const event = json as Record<string, unknown>
+  if (event.type === 'error' || event.type === 'response.failed' || isErrorObject(event)) return 'error'
+  const isPrelude = ['response.created', 'response.queued', 'response.in_progress'].includes(String(event.type))
+  return isPrelude ? 'idle' : 'content'
+}
+
+/** An answer that is an error although its status is 200. */
+export function isErrorObject(json: Record<string, unknown>): boolean {
+  const { error } = json
+  return (typeof error === 'object' && error !== null) || isText(error)
+}
+
+/** An error body in OpenAI's shape. */
+export function errorBody(error: { message: string; type: string; param: string | null; code: string | null }) {
+  return { error: { message: error.message, type: error.type, param: error.param, code: error.code } }
+}
+
+function parseJson(buffer: Buffer): unknown {
+  try {
+    return JSON.parse(buffer.toString('utf8'))
+  } catch {
+    throw badRequest('the request body is not valid JSON', null, 'invalid_json')
+  }
+}
+
+function badRequest(message: string, param: string | null, code = 'invalid_request'): GatewayError {
+  return new GatewayError(code, message, { status: 400, ...(param === null ? {} : { param }) })
+}
+
+interface FormField extends Span {
+  readonly name: string
+  /** The value, when it is short text. */
+  readonly text: string
+}
+
+const maxFormParts = 1000
+
+/** Names and places of a form's plain fields (RFC 7578); files are stepped over without a look. */
+function formFields(buffer: Buffer, boundary: string): FormField[] {
+  const delimiter = Buffer.from(`--${boundary}`, 'latin1')
+  const fields: FormField[] = []
+  let position = buffer.indexOf(delimiter)
+  for (let parts = 0; position >= 0 && parts < maxFormParts; parts++) {
+    const headStart = position + delimiter.length
+    const headEnd = buffer.indexOf('\r\n\r\n', headStart, 'latin1')
+    const next = buffer.indexOf(`\r\n--${boundary}`, headStart, 'latin1')
+    if (headEnd < 0 || next < 0) break
+    const head = buffer.toString('latin1', headStart, headEnd)
+    const name = /;\s*name\*?=(?:"([^"]*)"|([^\s;]+))/i.exec(head)
+    if (name !== null && headEnd + 4 <= next && !/;\s*filename\*?=/i.test(head)) {
+      const start = headEnd + 4
+      const text = next - start <= 256 ? buffer.toString('utf8', start, next) : ''
+      fields.push({ name: name[1] ?? name[2] ?? '', start, end: next, text })
+    }
+    position = next + 2
+  }
+  return fields
+}
+
+function hasContent(choice: unknown): boolean {
+  if (typeof choice !== 'object' || choice === null) return false
+  const fields = choice as Record<string, unknown>
+  if (isText(fields.text) || isText(fields.finish_reason)) return true
+  const delta = fields.delta ?? fields.message
+  if (typeof delta !== 'object' || delta === null) return false
+  return Object.entries(delta).some(([name, value]) => name !== 'role' && isFilled(value))
+}
+
+function isFilled(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length > 0
+  return isText(value) || (typeof value === 'object' && value !== null)
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
+}
+
+function member(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined
+}
+
+function count(value: unknown): number {
+  return typeof value === 'number' && Number.isFinite(value) && value > 0 ? Math.round(value) : 0
+}

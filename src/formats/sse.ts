@@ -1,0 +1,50 @@
+/** Server-sent events as bytes: cutting a stream into whole events, and spelling events of our own. */
+
+/** Splits latin1 text after its last complete event. An event ends at an empty line; `\n`, `\r\n` and `\r` all end lines. */
+export function splitEvents(latin1: string): { events: string; rest: string } {
+  if (latin1.endsWith('\n\n')) return { events: latin1, rest: '' }
+  const end = Math.max(
+    endAfter(latin1, '\n\n'),
+    endAfter(latin1, '\r\n\r\n'),
+    endAfter(latin1, '\n\r\n'),
+    endAfter(latin1, '\r\r'),
+  )
+  return { events: latin1.slice(0, end), rest: latin1.slice(end) }
+}
+
+/** The events of a text of whole events, each with its blank line. */
+export function eachEvent(events: string): string[] {
+  return events.match(/[\s\S]*?(?:\r\n\r\n|\n\r\n|\n\n|\r\r)/g) ?? []
+}
+
+/** The `data` of one event, its lines joined; null when it has none (a comment, a bare `event:`). */
+export function eventData(event: string): string | null {
+  let data: string | null = null
+  for (const line of event.split(/\r\n|\n|\r/)) {
+    if (!line.startsWith('data:')) continue
+    const value = line.startsWith('data: ') ? line.slice(6) : line.slice(5)
+    data = data === null ? value : `${data}\n${value}`
+  }
+  return data
+}
+
+/** Parses the JSON of a latin1 `data`; undefined when it is none. */
+export function parseEventJson(latin1: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(latin1, 'latin1').toString('utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+/** A comment that every reader skips; it keeps proxies from cutting a silent connection. */
+export const keepAliveComment: Uint8Array = Buffer.from(': keep-alive\n\n')
+
+export function formatEvent(data: unknown): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(Buffer.from(`data: ${JSON.stringify(data)}\n\n`))
+}
+
+function endAfter(text: string, mark: string): number {
+  const found = text.lastIndexOf(mark)
+  return found < 0 ? 0 : found + mark.length
+}

@@ -1,0 +1,309 @@
+/**
+ * From a routed call to the client's Response: failover, the stream's passage, its end and its one record. A streamed call
+ * whose upstream stays silent is answered with comments meanwhile; after that, an error can only be told in-band.
+ */
+import type { Config, Outcome, Usage } from '../domain.ts'
+import { UpstreamError } from '../errors.ts'
+import { errorBody } from '../formats/openai.ts'
+import { formatEvent, keepAliveComment } from '../formats/sse.ts'
+import { describeError } from '../log.ts'
+import type { Call } from '../providers/provider.ts'
+import { connectionError } from '../providers/upstream-fetch.ts'
+import { createClientStream, type Sink } from './client-stream.ts'
+import { createEventTap, type EventTap, lastUsage, renameModel } from './event-tap.ts'
+import { clientGone, type FailoverParts, failover, type Plan, type Served } from './failover.ts'
+import type { Metrics } from './metrics.ts'
+import { familyOf, type StreamedAnswer, type WholeAnswer } from './read-answer.ts'
+import { tellClient } from './tell-client.ts'
+import type { Progress, RecordCall } from './usage.ts'
+
+export interface AnswerParts extends FailoverParts {
+  readonly metrics: Metrics
+  readonly record: RecordCall
+}
+
+/** Never throws for what happens upstream: that is a Response too, or the GatewayError to render. */
+export function answerCall(parts: AnswerParts, call: Call, plan: Plan, config: Config): Promise<Response> {
+  const passage = startPassage(parts, call, config.server.keepAliveMs)
+  const served = failover(parts, call, plan, passage.progress)
+  if (!call.view.isStream)
+    return served.then(
+      (one) => respond(passage, one),
+      (cause) => refuse(passage, cause),
+    )
+  return respondInTime(passage, served)
+}
+
+/** A call on its way: what is known of it, and the one place where it ends. */
+interface Passage {
+  readonly parts: AnswerParts
+  readonly call: Call
+  readonly progress: Progress
+  readonly keepAliveMs: number
+  /** Something is sent to the client now. */
+  begin(): void
+  /** Writes the record; only the first ending counts. */
+  finish(ending: Ending): void
+}
+
+interface Ending {
+  readonly status: number
+  readonly outcome: Outcome
+  readonly errorCode?: string
+  readonly usage?: Usage | null
+  readonly answerBytes?: number
+}
+
+function startPassage(parts: AnswerParts, call: Call, keepAliveMs: number): Passage {
+  const progress: Progress = { attempts: 0, provider: '', targetModel: '', credentialLabel: '', firstByteMs: null }
+  let isOver = false
+  parts.metrics.begin()
+  const passage: Passage = {
+    parts,
+    call,
+    progress,
+    keepAliveMs,
+    begin() {
+      progress.firstByteMs ??= parts.clock.monotonic() - call.startedMs
+    },
+    finish(ending) {
+      if (isOver) return
+      isOver = true
+      parts.metrics.end()
+      parts.record(call, progress, { errorCode: '', usage: null, answerBytes: 0, ...ending })
+    },
+  }
+  // Usually whoever waits on the signal ends the call. But the runtime may never ask for a body nobody waits for.
+  const leave = () => setTimeout(passage.finish, goneGraceMs, { status: 499, outcome: 'aborted', errorCode: goneCode })
+  call.signal.addEventListener('abort', leave, { once: true })
+  return passage
+}
+
+const goneCode = 'client_closed_request'
+const goneGraceMs = 2000
+
+function respond(passage: Passage, served: Served): Response {
+  return served.answer.kind === 'whole'
+    ? respondWhole(passage, served, served.answer)
+    : respondStreamed(passage, served, served.answer)
+}
+
+function respondWhole(passage: Passage, served: Served, answer: WholeAnswer): Response {
+  served.end(null)
+  passage.begin()
+  const text = Buffer.from(answer.bytes.buffer, answer.bytes.byteOffset, answer.bytes.byteLength).toString('latin1')
+  const clientModel = renamedModel(passage.call, served)
+  const isJson = /\bjson\b/.test(answer.headers['content-type'] ?? '')
+  const body = clientModel !== null && isJson ? Buffer.from(renameModel(text, clientModel), 'latin1') : answer.bytes
+  const outcome = passage.call.signal.aborted ? 'aborted' : 'succeeded'
+  passage.finish({
+    status: outcome === 'aborted' ? 499 : answer.status,
+    outcome,
+    usage: isJson ? lastUsage(text) : null,
+    answerBytes: text.length,
+  })
+  return new Response(answer.status === 204 || answer.status === 304 ? null : body, {
+    status: answer.status,
+    headers: answer.headers,
+  })
+}
+
+function respondStreamed(passage: Passage, served: Served, answer: StreamedAnswer): Response {
+  const isEvents = answer.kind === 'events'
+  const stream = clientStream(passage, isEvents, (sink) => passOn({ passage, served, answer, sink }))
+  return new Response(stream, {
+    status: answer.status,
+    headers: isEvents ? eventHeaders(answer.headers) : answer.headers,
+  })
+}
+
+function clientStream(passage: Passage, isEvents: boolean, write: (sink: Sink) => Promise<void>): ReadableStream {
+  const { clock, log } = passage.parts
+  const run = async (sink: Sink) => {
+    try {
+      await write(sink)
+    } catch (cause) {
+      if (!(cause instanceof UpstreamError))
+        log.error('a stream failed', { id: passage.call.id, ...describeError(cause) })
+      passage.finish({ status: 200, outcome: 'failed', errorCode: 'internal_error' })
+      throw cause
+    }
+  }
+  return createClientStream({ clock, keepAliveMs: isEvents ? passage.keepAliveMs : 0, run })
+}
+
+/** Waits for the answer, but not in silence for longer than proxies between us and the client allow. */
+async function respondInTime(passage: Passage, served: Promise<Served>): Promise<Response> {
+  let timer: Timer | undefined
+  const silence = new Promise<'silent'>((resolve) => {
+    timer = setTimeout(resolve, passage.keepAliveMs, 'silent')
+  })
+  try {
+    const first = await Promise.race([served, silence])
+    if (first !== 'silent') return respond(passage, first)
+  } catch (cause) {
+    return refuse(passage, cause)
+  } finally {
+    clearTimeout(timer)
+  }
+  const stream = clientStream(passage, true, (sink) => {
+    sink.write(keepAliveComment)
+    return passOnLate(passage, served, sink)
+  })
+  return new Response(stream, { status: 200, headers: eventHeaders({}) })
+}
+
+/** The status 200 has been sent with the first comment: whatever comes now is told in-band. */
+async function passOnLate(passage: Passage, promised: Promise<Served>, sink: Sink): Promise<void> {
+  let served: Served
+  try {
+    served = await promised
+  } catch (cause) {
+    const ending = refusalEnding(passage, cause)
+    if (!passage.call.signal.aborted) sink.write(formatEvent(ending.body))
+    passage.finish(ending.ending)
+    return
+  }
+  const { answer } = served
+  if (answer.kind === 'whole') {
+    // An upstream that does not stream: its one JSON body as one event.
+    served.end(null)
+    const text = Buffer.from(answer.bytes)
+      .toString('utf8')
+      .replaceAll(/[\r\n]+/g, ' ')
+    sink.write(Buffer.from(`data: ${text}\n\ndata: [DONE]\n\n`))
+    passage.begin()
+    passage.finish({ status: 200, outcome: 'succeeded', usage: lastUsage(text), answerBytes: text.length })
+    return
+  }
+  await passOn({ passage, served, answer, sink })
+}
+
+interface PassOn {
+  readonly passage: Passage
+  readonly served: Served
+  readonly answer: StreamedAnswer
+  readonly sink: Sink
+}
+
+/** Passes a committed answer on, chunk by chunk, to its end, whatever that is. */
+async function passOn({ passage, served, answer, sink }: PassOn): Promise<void> {
+  const { call } = passage
+  const tap = createEventTap({
+    isEvents: answer.kind === 'events',
+    family: familyOf(call.path),
+    clientModel: renamedModel(call, served),
+    choices: typeof call.view.json?.n === 'number' ? call.view.json.n : 1,
+    isUsageStripped: served.attempt.isUsageAsked,
+  })
+  let failure: UpstreamError | null = null
+  let isClientSlow = false
+  /** The deadline runs meanwhile; when it passes here, it is the client that fell silent. */
+  const untilRoom = async (room: Promise<unknown>) => {
+    isClientSlow = true
+    await Promise.race([room, whenAborted(served.attempt.signal)])
+    isClientSlow = false
+    served.deadline.touch()
+  }
+  try {
+    passage.begin()
+    for (const chunk of answer.held) {
+      const bytes = tap.push(chunk)
+      if (bytes !== null) sink.write(bytes)
+    }
+    for (;;) {
+      const { done, value } = await answer.reader.read()
+      if (done) break
+      served.deadline.touch()
+      const bytes = tap.push(value)
+      const room = bytes === null ? null : sink.write(bytes)
+      if (room !== null) await untilRoom(room)
+    }
+  } catch (cause) {
+    failure = isClientSlow ? clientGone() : connectionError(cause, served.attempt.signal)
+  }
+  const rest = failure === null ? tap.rest() : null
+  if (rest !== null) sink.write(rest)
+  endStream({ passage, served, answer, sink }, tap, failure)
+}
+
+/** Rejects when the signal fires. */
+function whenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    else signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+}
+
+/** A stream ends in one of four ways, and none of the bad ones looks like the good one. */
+function endStream({ passage, served, answer, sink }: PassOn, tap: EventTap, failure: UpstreamError | null): void {
+  const { usage, bytes, isComplete, hasError } = tap.ending()
+  const counts = { usage, answerBytes: bytes }
+  if (passage.call.signal.aborted || failure?.kind === 'client_gone') {
+    served.end(clientGone())
+    passage.finish({ status: 499, outcome: 'aborted', errorCode: goneCode, ...counts })
+    return
+  }
+  const cut = isComplete === true ? null : (failure ?? endedEarly(isComplete))
+  if (cut !== null) {
+    served.end(cut)
+    const code = cut.kind === 'timeout' ? 'upstream_timeout' : 'upstream_stream_cut'
+    const message =
+      cut.kind === 'timeout'
+        ? 'the upstream fell silent in the middle of its answer'
+        : 'the upstream broke off in the middle of its answer'
+    if (answer.kind === 'events') {
+      if (!hasError) sink.write(formatEvent(errorBody({ message, type: 'server_error', param: null, code })))
+    }
+    passage.finish({ status: answer.status, outcome: 'cut', errorCode: code, ...counts })
+    // Without events there is no way to say it but to break the connection.
+    if (answer.kind === 'bytes') throw cut
+    return
+  }
+  served.end(null)
+  if (hasError) passage.finish({ status: answer.status, outcome: 'failed', errorCode: 'upstream_error', ...counts })
+  else passage.finish({ status: answer.status, outcome: 'succeeded', ...counts })
+}
+
+function endedEarly(isComplete: boolean | null): UpstreamError | null {
+  return isComplete === null ? null : new UpstreamError('unreachable', 'the upstream ended its stream early')
+}
+
+function refuse(passage: Passage, cause: unknown): Response {
+  const { ending, body, headers } = refusalEnding(passage, cause)
+  passage.finish(ending)
+  if (cause instanceof UpstreamError && cause.kind === 'bad_request' && cause.body !== null && cause.status >= 400) {
+    // Upstream's own words to the client's own mistake.
+    return new Response(cause.body.bytes, { status: cause.status, headers: { 'content-type': cause.body.contentType } })
+  }
+  return Response.json(body, { status: ending.status === 499 ? 499 : ending.status, headers })
+}
+
+function refusalEnding(passage: Passage, cause: unknown) {
+  const { call, parts } = passage
+  if (call.signal.aborted) {
+    const body = errorBody({ message: 'client closed request', type: 'invalid_request_error', param: null, code: null })
+    const ending: Ending = { status: 499, outcome: 'aborted', errorCode: goneCode }
+    return { ending, body, headers: {} }
+  }
+  const error = tellClient(cause, parts.clock.now())
+  if (error.code === 'internal_error')
+    parts.log.error('a call failed in a way that nobody foresaw', { id: call.id, ...describeError(cause) })
+  const isTheirs = cause instanceof UpstreamError && cause.kind === 'bad_request'
+  const ending: Ending = { status: error.status, outcome: isTheirs ? 'refused' : 'failed', errorCode: error.code }
+  return { ending, body: errorBody(error), headers: error.headers }
+}
+
+/** The client's name for the model, where upstream was asked for another one. */
+function renamedModel(call: Call, served: Served): string | null {
+  return call.view.model !== '' && call.view.model !== served.target.model ? call.view.model : null
+}
+
+function eventHeaders(headers: Record<string, string>): Record<string, string> {
+  return {
+    ...headers,
+    'content-type': headers['content-type'] ?? 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-cache',
+    'x-accel-buffering': 'no',
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * One circuit breaker per target (provider and model): closed, open, half open with a single probe. A breaker exists only
+ * from a target's first failure until it is healthy again, so a healthy target costs a map lookup and nothing more.
+ */
+import type { Clock } from '../clock.ts'
+import type { BreakerConfig } from '../domain.ts'
+import type { Logger } from '../log.ts'
+
+export interface CircuitBreakers {
+  /** `open`: do not call. `probe`: the one call that finds out; its outcome must be told by `alive`, `failed` or `silent`. */
+  enter(target: string): 'closed' | 'probe' | 'open'
+  alive(target: string): void
+  failed(target: string, config: BreakerConfig): void
+  /** The call ended without saying anything of the target; gives a probe's place back. */
+  silent(target: string): void
+  /** Opens at once: every credential failed together. */
+  trip(target: string, config: BreakerConfig): void
+  /** Unix milliseconds when the next probe may go; null when calls pass. */
+  openUntil(target: string): number | null
+  list(): BreakerStatus[]
+  reset(provider: string | null): void
+}
+
+export interface BreakerStatus {
+  readonly target: string
+  readonly state: 'closed' | 'open' | 'half_open'
+  /** Unix milliseconds; null unless open. */
+  readonly until: number | null
+  readonly failuresInRow: number
+}
+
+interface Breaker {
+  state: 'closed' | 'open' | 'half_open'
+  failuresInRow: number
+  /** Times it opened without being healthy in between: the open time doubles. */
+  openings: number
+  until: number
+  isProbing: boolean
+  probeSince: number
+  windowStart: number
+  windowCalls: number
+  windowFailures: number
+  windowMs: number
+}
+
+/** Targets are named by clients; more failing ones than this are not kept apart. */
+const maxBreakers = 10_000
+/** A probe that never reported (it cannot happen, but would block the target for ever) is forgotten after this. */
+const maxProbeMs = 15 * 60_000
+
+export function createCircuitBreakers(parts: { clock: Clock; log: Logger }): CircuitBreakers {
+  const { clock, log } = parts
+  const breakers = new Map<string, Breaker>()
+
+  function open(target: string, breaker: Breaker, config: BreakerConfig): void {
+    const openMs = Math.min(config.openMs * 2 ** breaker.openings, config.maxOpenMs)
+    breaker.openings++
+    breaker.state = 'open'
+    breaker.isProbing = false
+    breaker.until = clock.now() + openMs
+    log.warn('breaker opened', { target, failures_in_row: breaker.failuresInRow, open_ms: openMs })
+  }
+
+  function find(target: string, config: BreakerConfig): Breaker {
+    const known = breakers.get(target)
+    if (known !== undefined) return known
+    if (breakers.size >= maxBreakers) dropOne()
+    const created: Breaker = {
+      state: 'closed',
+      failuresInRow: 0,
+      openings: 0,
+      until: 0,
+      isProbing: false,
+      probeSince: 0,
+      windowStart: clock.now(),
+      windowCalls: 0,
+      windowFailures: 0,
+      windowMs: config.windowMs,
+    }
+    breakers.set(target, created)
+    return created
+  }
+
+  function dropOne(): void {
+    for (const [target, breaker] of breakers) {
+      if (breaker.state === 'closed') return void breakers.delete(target)
+    }
+    const [first] = breakers.keys()
+    if (first !== undefined) breakers.delete(first)
+  }
+
+  function countCall(breaker: Breaker, isFailure: boolean): void {
+    const now = clock.now()
+    if (now - breaker.windowStart > breaker.windowMs) {
+      breaker.windowStart = now
+      breaker.windowCalls = 0
+      breaker.windowFailures = 0
+    }
+    breaker.windowCalls++
+    if (isFailure) breaker.windowFailures++
+  }
+
+  return {
+    enter(target) {
+      const breaker = breakers.get(target)
+      if (breaker === undefined || breaker.state === 'closed') return 'closed'
+      const now = clock.now()
+      if (breaker.state === 'open') {
+        if (now < breaker.until) return 'open'
+        breaker.state = 'half_open'
+      }
+      if (breaker.isProbing && now - breaker.probeSince < maxProbeMs) return 'open'
+      breaker.isProbing = true
+      breaker.probeSince = now
+      return 'probe'
+    },
+    alive(target) {
+      const breaker = breakers.get(target)
+      if (breaker === undefined) return
+      if (breaker.state === 'half_open') {
+        breakers.delete(target)
+        log.info('breaker closed', { target })
+        return
+      }
+      // An answer to a call that began before it opened does not close it: the probe will.
+      if (breaker.state === 'open') return
+      breaker.failuresInRow = 0
+      countCall(breaker, false)
+      const isForgotten = breaker.windowFailures === 0 || clock.now() - breaker.windowStart > breaker.windowMs
+      if (isForgotten) breakers.delete(target)
+    },
+    failed(target, config) {
+      const breaker = find(target, config)
+      breaker.failuresInRow++
+      if (breaker.state === 'half_open') return open(target, breaker, config)
+      if (breaker.state === 'open') return
+      countCall(breaker, true)
+      const isRowFull = breaker.failuresInRow >= config.failures
+      const isHalfFailing =
+        breaker.windowCalls >= config.minCalls && breaker.windowFailures >= breaker.windowCalls * config.ratio
+      if (isRowFull || isHalfFailing) open(target, breaker, config)
+    },
+    silent(target) {
+      const breaker = breakers.get(target)
+      if (breaker !== undefined) breaker.isProbing = false
+    },
+    trip(target, config) {
+      const breaker = find(target, config)
+      if (breaker.state !== 'open') open(target, breaker, config)
+    },
+    openUntil(target) {
+      const breaker = breakers.get(target)
+      if (breaker === undefined || breaker.state === 'closed') return null
+      // Half open with its probe under way: the answer is near, but not known.
+      return breaker.state === 'open' ? breaker.until : clock.now() + 1000
+    },
+    list: () =>
+      [...breakers].map(([target, breaker]) => ({
+        target,
+        state: breaker.state,
+        until: breaker.state === 'open' ? breaker.until : null,
+        failuresInRow: breaker.failuresInRow,
+      })),
+    reset(provider) {
+      for (const target of breakers.keys()) {
+        if (provider === null || target.startsWith(`${provider}/`)) breakers.delete(target)
+      }
+    },
+  }
+}

@@ -1,0 +1,267 @@
+/**
+ * The attempt loop: target by target, credential by credential, until an upstream's answer has reached its first content.
+ * What a failure means is decided by `failure-policy.ts`; this file only obeys.
+ */
+import type { Clock } from '../clock.ts'
+import type { Credential, FailureKind, ProviderConfig, Target } from '../domain.ts'
+import { UpstreamError } from '../errors.ts'
+import { describeError, type Logger } from '../log.ts'
+import type { Attempt, Call, Provider } from '../providers/provider.ts'
+import type { CircuitBreakers } from './circuit-breaker.ts'
+import type { CredentialPool } from './credential-pool.ts'
+import { createDeadline, type Deadline } from './deadline.ts'
+import { failurePolicies } from './failure-policy.ts'
+import { type Answer, familyOf, readAnswer } from './read-answer.ts'
+import type { Progress } from './usage.ts'
+
+/** One provider as it stands in the configuration a call began with. */
+export interface Upstream {
+  readonly config: ProviderConfig
+  readonly provider: Provider
+  readonly pool: CredentialPool
+}
+
+export interface Plan {
+  readonly targets: readonly Target[]
+  readonly upstreamOf: (provider: string) => Upstream
+  /** `chat` or `forward`. */
+  readonly send: (provider: Provider, call: Call, attempt: Attempt) => Promise<Response>
+  readonly stickiness: number | null
+  /** Credential on whose account the call's objects live. */
+  readonly only: string | null
+  /** False where a second try could do a thing twice: then only what upstream refused outright is tried again. */
+  readonly isRepeatable: boolean
+}
+
+/** An answer that has been committed to, and what must be told when it ends. */
+export interface Served {
+  readonly answer: Answer
+  readonly upstream: Upstream
+  readonly target: Target
+  readonly attempt: Attempt
+  readonly deadline: Deadline
+  /** Must be called once, when nothing is read any more: gives the credential back. */
+  readonly end: (failure: UpstreamError | null) => void
+}
+
+export interface FailoverParts {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly breakers: CircuitBreakers
+}
+
+/** Nothing is left to try. `last` is null when no attempt could be made at all. */
+export class NothingLeftError extends Error {
+  readonly last: UpstreamError | null
+  readonly why: FailureKind | 'breaker_open' | null
+  /** Unix milliseconds of the soonest recovery; null when none is known. */
+  readonly recoveryAt: number | null
+
+  constructor(last: UpstreamError | null, why: FailureKind | 'breaker_open' | null, recoveryAt: number | null) {
+    super('no upstream is left to try')
+    this.name = 'NothingLeftError'
+    this.last = last
+    this.why = why
+    this.recoveryAt = recoveryAt
+  }
+}
+
+/** A call's free tries (see FailurePolicy.isFree) end at this multiple of its `max_attempts`. */
+const freeTriesFactor = 4
+const backoffBaseMs = 200
+const maxBackoffMs = 5000
+const goneGraceMs = 2000
+const nothingExcluded: ReadonlySet<string> = new Set()
+
+/** Throws UpstreamError (the client's own fault, or it left) or NothingLeftError. */
+export async function failover(parts: FailoverParts, call: Call, plan: Plan, progress: Progress): Promise<Served> {
+  const { breakers, clock } = parts
+  let last: UpstreamError | null = null
+  for (const target of plan.targets) {
+    const upstream = plan.upstreamOf(target.provider)
+    const tried = new Set<string>()
+    let counted = 0
+    let tries = 0
+    while (counted < upstream.config.maxAttempts && tries < upstream.config.maxAttempts * freeTriesFactor) {
+      const leftMs = upstream.config.maxWaitMs - (clock.monotonic() - call.startedMs)
+      if (leftMs <= 0) break
+      if (breakers.enter(targetKey(target)) === 'open') break
+      const credential = chooseCredential({ upstream, call, target, plan, tried, last })
+      if (credential === null) {
+        breakers.silent(targetKey(target))
+        break
+      }
+      tries++
+      const outcome = await tryOnce({ parts, call, plan, progress, target, upstream, credential, leftMs })
+      if (!(outcome instanceof UpstreamError)) return outcome
+      last = outcome
+      tried.add(credential.id)
+      const policy = failurePolicies[last.kind]
+      if (policy.next === 'none' || (!plan.isRepeatable && mayHaveHappened(last))) throw last
+      if (!policy.isFree) counted++
+      const isLastTarget = target === plan.targets.at(-1)
+      if (policy.next === 'target' && !isLastTarget) break
+      if (policy.isBackedOff) {
+        const backoffMs = Math.min(backoffBaseMs * 2 ** (tries - 1), maxBackoffMs) * (0.5 + clock.random() / 2)
+        await clock.sleep(Math.min(backoffMs, leftMs), call.signal)
+        if (call.signal.aborted) throw clientGone()
+      }
+    }
+  }
+  throw nothingLeft(parts, call, plan, last)
+}
+
+export function clientGone(): UpstreamError {
+  return new UpstreamError('client_gone', 'the client closed the connection')
+}
+
+export function targetKey(target: Target): string {
+  return `${target.provider}/${target.model}`
+}
+
+/** What a refusal for one model and path is remembered under. Ids in paths are left out. */
+export function scopeOf(call: Call, target: Target): string {
+  const path = call.path.split('/', 3).join('/')
+  return target.model === '' ? path : `${target.model} ${path}`
+}
+
+interface Choice {
+  readonly upstream: Upstream
+  readonly call: Call
+  readonly target: Target
+  readonly plan: Plan
+  readonly tried: Set<string>
+  readonly last: UpstreamError | null
+}
+
+function chooseCredential({ upstream, call, target, plan, tried, last }: Choice): Credential | null {
+  const wish = { scope: scopeOf(call, target), stickiness: plan.stickiness, only: plan.only }
+  const chosen = upstream.pool.choose({ ...wish, excluded: tried.size === 0 ? nothingExcluded : tried })
+  if (chosen !== null || tried.size === 0 || last === null) return chosen
+  // Every one was tried: after a passing failure the same one may be tried again.
+  if (failurePolicies[last.kind].breaker !== 'failed') return null
+  tried.clear()
+  return upstream.pool.choose({ ...wish, excluded: nothingExcluded })
+}
+
+interface Try {
+  readonly parts: FailoverParts
+  readonly call: Call
+  readonly plan: Plan
+  readonly progress: Progress
+  readonly target: Target
+  readonly upstream: Upstream
+  readonly credential: Credential
+  readonly leftMs: number
+}
+
+/** One attempt up to the first content. Returns the failure: it is a value here, since the loop decides. */
+async function tryOnce(one: Try): Promise<Served | UpstreamError> {
+  const { parts, call, plan, progress, target, upstream, credential } = one
+  const { config } = upstream
+  const controller = new AbortController()
+  const firstMs = call.view.isStream ? Math.min(config.timeouts.firstByteMs, one.leftMs) : config.timeouts.answerMs
+  const deadline = createDeadline(parts.clock, firstMs, () =>
+    controller.abort(new UpstreamError('timeout', 'the upstream did not answer in time', { status: 504 })),
+  )
+  const leave = () => {
+    controller.abort(clientGone())
+    // The runtime may never ask for a body nobody waits for, and then nobody else would give the credential back.
+    setTimeout(end, goneGraceMs, clientGone())
+  }
+  if (call.signal.aborted) leave()
+  else call.signal.addEventListener('abort', leave, { once: true })
+  progress.attempts++
+  progress.provider = target.provider
+  progress.targetModel = target.model
+  progress.credentialLabel = credential.label
+  const attempt: Attempt = {
+    target,
+    credential,
+    number: progress.attempts,
+    signal: controller.signal,
+    isUsageAsked: false,
+  }
+  let isOver = false
+  const end = (failure: UpstreamError | null) => {
+    if (isOver) return
+    isOver = true
+    deadline.stop()
+    call.signal.removeEventListener('abort', leave)
+    upstream.pool.release(credential)
+    if (failure === null) upstream.pool.succeeded(credential)
+    else report(one, failure)
+    // Whatever still runs at the upstream is stopped; after a proper end this does nothing.
+    if (failure !== null && !controller.signal.aborted) controller.abort(failure)
+  }
+  try {
+    const response = await plan.send(upstream.provider, call, attempt)
+    const answer = await readAnswer(response, {
+      family: familyOf(call.path),
+      credential,
+      model: target.model,
+      signal: controller.signal,
+      deadline,
+      idleMs: config.timeouts.idleMs,
+    })
+    // At the first content, not at the end: a probe must not block its target for as long as one answer takes.
+    parts.breakers.alive(targetKey(target))
+    return { answer, upstream, target, attempt, deadline, end }
+  } catch (cause) {
+    const failure = asUpstreamError(cause, controller.signal, parts.log)
+    end(failure)
+    return failure
+  }
+}
+
+/** Tells pool and breaker of a failure, each as the table says. */
+function report({ parts, call, target, upstream, credential }: Try, failure: UpstreamError): void {
+  const key = targetKey(target)
+  const policy = failurePolicies[failure.kind]
+  if (policy.breaker === 'alive') parts.breakers.alive(key)
+  else if (policy.breaker === 'failed') parts.breakers.failed(key, upstream.config.breaker)
+  else parts.breakers.silent(key)
+  const isOutage = upstream.pool.failed(credential, failure, scopeOf(call, target))
+  if (isOutage) parts.breakers.trip(key, upstream.config.breaker)
+  if (failure.kind === 'client_gone') return
+  parts.log.info('attempt failed', {
+    id: call.id,
+    target: key,
+    credential: credential.label,
+    kind: failure.kind,
+    status: failure.status,
+    code: failure.code,
+  })
+}
+
+function asUpstreamError(cause: unknown, signal: AbortSignal, log: Logger): UpstreamError {
+  if (signal.aborted && signal.reason instanceof UpstreamError) return signal.reason
+  if (cause instanceof UpstreamError) return cause
+  log.error('an attempt failed in a way that nobody foresaw', describeError(cause))
+  return new UpstreamError('server_error', 'the answer of the upstream could not be read', { status: 502, cause })
+}
+
+/** Whether upstream may have done what it was asked although no answer came back. */
+function mayHaveHappened(failure: UpstreamError): boolean {
+  const isConnectFailure = ['ECONNREFUSED', 'ENOTFOUND', 'ConnectionRefused', 'FailedToOpenSocket'].includes(
+    failure.code,
+  )
+  return failurePolicies[failure.kind].breaker === 'failed' && !isConnectFailure
+}
+
+function nothingLeft(parts: FailoverParts, call: Call, plan: Plan, last: UpstreamError | null): NothingLeftError {
+  let recoveryAt: number | null = null
+  let why: FailureKind | 'breaker_open' | null = null
+  for (const target of plan.targets) {
+    const { pool } = plan.upstreamOf(target.provider)
+    const scope = scopeOf(call, target)
+    const openUntil = parts.breakers.openUntil(targetKey(target))
+    const poolUntil = pool.soonestRecovery(scope)
+    if (openUntil !== null) why ??= 'breaker_open'
+    else why ??= pool.commonCause(scope)
+    if (poolUntil === null) continue
+    const until = Math.max(openUntil ?? 0, poolUntil)
+    if (until > parts.clock.now()) recoveryAt = Math.min(recoveryAt ?? until, until)
+  }
+  return new NothingLeftError(last, why, recoveryAt)
+}

@@ -1,0 +1,302 @@
+/**
+ * The gateway as one object: builds the parts from a Config, routes calls to them, takes a new Config while running.
+ * A call keeps the snapshot it began with; what changes with calls lives outside of it and survives a reload.
+ */
+import type { Clock } from '../clock.ts'
+import type { BlacklistEntry, ClientKey, Config, Target } from '../domain.ts'
+import { GatewayError } from '../errors.ts'
+import type { Logger } from '../log.ts'
+import type { Call, Model, Provider } from '../providers/provider.ts'
+import { createProvider } from '../providers/registry.ts'
+import type { Pin, Store } from '../stores/store.ts'
+import { type AnswerParts, answerCall } from './answer-call.ts'
+import { type BreakerStatus, createCircuitBreakers } from './circuit-breaker.ts'
+import { type ClientKeys, createClientKeys } from './client-keys.ts'
+import { type CredentialPool, type CredentialStatus, createCredentialPool, type PoolCounts } from './credential-pool.ts'
+import { type Plan, scopeOf, type Upstream } from './failover.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
+import { createModelList } from './model-list.ts'
+import { createPriceTable } from './pricing.ts'
+import { createRecheck } from './recheck.ts'
+import { createModelResolver, createPatternMatch, type ModelResolver } from './resolve-model.ts'
+import { leavesObject, natureOfPath } from './stateful-paths.ts'
+import { createRecordCall } from './usage.ts'
+
+export interface Gateway {
+  /** The configuration in force. */
+  config(): Config
+  /** `POST /v1/chat/completions`. Throws GatewayError. */
+  chat(call: Call): Promise<Response>
+  /** Any other path under `/v1`. Throws GatewayError. */
+  forward(call: Call): Promise<Response>
+  listModels(client: ClientKey | null): Promise<Model[]>
+  /** Calls under way finish with the configuration they began with. */
+  reload(config: Config): void
+  readonly clientKeys: ClientKeys
+  readonly metrics: Metrics
+  status(): GatewayStatus
+  /** Makes excluded credentials available again; null: all. */
+  reset(wish: { provider: string | null; credential: string | null }): { cleared: number; total: number }
+  close(): void
+}
+
+export interface GatewayStatus {
+  readonly counts: PoolCounts
+  readonly providers: readonly ProviderStatus[]
+  readonly breakers: readonly BreakerStatus[]
+}
+
+export interface ProviderStatus {
+  readonly name: string
+  readonly type: string
+  readonly counts: PoolCounts
+  readonly credentials: readonly CredentialStatus[]
+  readonly blacklist: readonly BlacklistEntry[]
+}
+
+export interface GatewayParts {
+  readonly config: Config
+  readonly clock: Clock
+  readonly log: Logger
+  readonly store: Store
+  /** What the last run remembered. */
+  readonly remembered: { readonly blacklist: readonly BlacklistEntry[]; readonly pins: readonly Pin[] }
+}
+
+interface Snapshot {
+  readonly config: Config
+  readonly resolver: ModelResolver
+  readonly upstreams: ReadonlyMap<string, Upstream>
+  readonly providers: readonly Provider[]
+}
+
+export function createGateway(parts: GatewayParts): Gateway {
+  const { clock, log, store } = parts
+  const breakers = createCircuitBreakers({ clock, log })
+  const pools = new Map<string, CredentialPool>()
+  const pins = new Map(parts.remembered.pins.map((pin) => [pinKey(pin.client, pin.provider), pin.credentialId]))
+  const clientKeys = createClientKeys()
+  const metrics = createMetrics()
+  const modelList = createModelList({ clock, log })
+  const recheck = createRecheck({ clock, log, upstreams: () => snapshot.upstreams.values() })
+  let priceOf = createPriceTable({}, parts.config.defaultModelPrice)
+  let snapshot = build(parts.config)
+  recheck.wake()
+
+  const answerParts: AnswerParts = {
+    clock,
+    log,
+    breakers,
+    metrics,
+    record: createRecordCall({ clock, log, store, metrics, priceOf: (target, model) => priceOfCall(target, model) }),
+  }
+
+  function build(config: Config): Snapshot {
+    const upstreams = new Map<string, Upstream>()
+    for (const provider of config.providers) {
+      upstreams.set(provider.name, {
+        config: provider,
+        provider: createProvider(provider),
+        pool: poolOf(provider.name),
+      })
+    }
+    // Nothing above can fail halfway: from here on the new configuration is in force.
+    for (const { config: provider, pool } of upstreams.values()) {
+      const isNew = pool.counts().total === 0
+      pool.update(provider)
+      if (isNew) pool.restore(parts.remembered.blacklist)
+    }
+    clientKeys.setConfigured(config.access.clientKeys, config.access.adminKeyHash)
+    priceOf = createPriceTable(config.prices, config.defaultModelPrice)
+    const providers = [...upstreams.values()].map((upstream) => upstream.provider)
+    return { config, resolver: createModelResolver(config), upstreams, providers }
+  }
+
+  function poolOf(provider: string): CredentialPool {
+    const known = pools.get(provider)
+    if (known !== undefined) return known
+    const created = createCredentialPool({
+      provider,
+      clock,
+      log,
+      put: store.putBlacklistEntry,
+      remove: store.removeBlacklistEntry,
+      onCheckWanted: () => recheck.wake(),
+    })
+    pools.set(provider, created)
+    return created
+  }
+
+  function priceOfCall(targetModel: string, model: string) {
+    return snapshot.resolver.resolve(model).price ?? priceOf(targetModel)
+  }
+
+  function chat(call: Call): Promise<Response> {
+    const { view } = call
+    refuseModel(call.client, view.model)
+    return serve(call, (provider, one, attempt) => provider.chat(one, attempt))
+  }
+
+  function forward(call: Call): Promise<Response> {
+    if (natureOfPath(call) === 'closed') throw unknownPath(call)
+    refuseModel(call.client, call.view.model)
+    return serve(call, (provider, one, attempt) => {
+      if (provider.forward === undefined) throw unknownPath(one)
+      return provider.forward(one, attempt)
+    })
+  }
+
+  function serve(call: Call, send: Plan['send']): Promise<Response> {
+    const { config, resolver, upstreams } = snapshot
+    const { targets } = call.view.model === '' ? defaultTarget(config) : resolver.resolve(call.view.model)
+    if (targets.length === 0) throw noTarget(call)
+    const isStateful = natureOfPath(call) === 'stateful'
+    if (isStateful && !mayKeepObjects(call.client)) throw notStateful()
+    const isPinned = isStateful || (leavesObject(call) && mayKeepObjects(call.client))
+    const upstreamOf = (name: string) => upstreams.get(name) ?? missing(name)
+    const [first] = targets
+    const pinnedTargets = first === undefined ? [] : [first]
+    const plan: Plan = {
+      targets: isPinned ? pinnedTargets : targets,
+      upstreamOf,
+      send,
+      stickiness:
+        first !== undefined && upstreamOf(first.provider).config.rotation === 'sticky' ? stickinessOf(call) : null,
+      only: isPinned && first !== undefined ? pinOf(call, first, upstreamOf(first.provider)) : null,
+      isRepeatable: !isPinned || call.method === 'GET' || call.method === 'HEAD',
+    }
+    return answerCall(answerParts, call, plan, config)
+  }
+
+  /** The credential on whose account this client's objects live; chosen once and remembered. */
+  function pinOf(call: Call, target: Target, upstream: Upstream): string | null {
+    const key = pinKey(call.client.name, target.provider)
+    const known = pins.get(key)
+    if (known !== undefined && upstream.config.credentials.some((credential) => credential.id === known)) return known
+    const wish = { scope: scopeOf(call, target), excluded: new Set<string>(), stickiness: null, only: null }
+    const chosen = upstream.pool.choose(wish)
+    if (chosen === null) return null
+    upstream.pool.release(chosen)
+    pins.set(key, chosen.id)
+    store.putPin({ client: call.client.name, provider: target.provider, credentialId: chosen.id })
+    return chosen.id
+  }
+
+  function mayKeepObjects(client: ClientKey): boolean {
+    return client.isStateful ?? clientKeys.list().length <= 1
+  }
+
+  return {
+    config: () => snapshot.config,
+    chat,
+    forward,
+    async listModels(client) {
+      const models = await modelList.list(snapshot)
+      return client === null ? models : models.filter((model) => isModelAllowed(client, model.id))
+    },
+    reload(config) {
+      const { providers } = snapshot
+      snapshot = build(config)
+      for (const provider of providers) provider.close()
+      recheck.wake()
+    },
+    clientKeys,
+    metrics,
+    status() {
+      const providers = [...snapshot.upstreams.values()].map(({ config, pool }) => ({
+        name: config.name,
+        type: config.type,
+        counts: pool.counts(),
+        credentials: pool.list(),
+        blacklist: pool.blacklist(),
+      }))
+      const counts = { total: 0, healthy: 0, blacklisted: 0 }
+      for (const provider of providers) {
+        counts.total += provider.counts.total
+        counts.healthy += provider.counts.healthy
+        counts.blacklisted += provider.counts.blacklisted
+      }
+      return { counts, providers, breakers: breakers.list() }
+    },
+    reset({ provider, credential }) {
+      let cleared = 0
+      let total = 0
+      for (const [name, { pool }] of snapshot.upstreams) {
+        if (provider !== null && provider !== name) continue
+        total += pool.counts().total
+        cleared += pool.reset(credential)
+      }
+      if (credential === null) breakers.reset(provider)
+      return { cleared, total }
+    },
+    close() {
+      recheck.close()
+      for (const provider of snapshot.providers) provider.close()
+    },
+  }
+}
+
+function isModelAllowed(client: ClientKey, model: string): boolean {
+  return client.models === null || client.models.some((pattern) => createPatternMatch(pattern)(model))
+}
+
+/** A restricted key may only do what can be seen to be allowed. */
+function refuseModel(client: ClientKey, model: string): void {
+  if (client.models === null || (model !== '' && isModelAllowed(client, model))) return
+  const message =
+    model === ''
+      ? 'this key is restricted to some models, and this request names none'
+      : 'this key may not use this model'
+  throw new GatewayError('model_not_allowed', message, { status: 403, param: 'model' })
+}
+
+function defaultTarget(config: Config): { targets: Target[] } {
+  return { targets: config.defaultProvider === null ? [] : [{ provider: config.defaultProvider, model: '' }] }
+}
+
+function noTarget(call: Call): GatewayError {
+  if (call.view.model === '') {
+    return new GatewayError('no_default_provider', 'this request names no model, and there is no default provider', {
+      status: 404,
+    })
+  }
+  return new GatewayError('model_not_found', 'no such model; GET /v1/models lists what there is', {
+    status: 404,
+    param: 'model',
+  })
+}
+
+function unknownPath(call: Call): GatewayError {
+  return new GatewayError('not_found', `${call.method} is not available on this path`, { status: 404 })
+}
+
+function notStateful(): GatewayError {
+  return new GatewayError(
+    'stateful_path_not_allowed',
+    'this path keeps objects on an upstream account that several client keys share; the operator can open it with `stateful: true` on this key',
+    { status: 403 },
+  )
+}
+
+function missing(provider: string): never {
+  throw new GatewayError('internal_error', 'the configuration names a provider that does not exist', {
+    status: 500,
+    cause: new Error(`unknown provider ${provider}`),
+  })
+}
+
+function pinKey(client: string, provider: string): string {
+  return `${client}\n${provider}`
+}
+
+const stickyMessages = 2
+const stickyBytes = 4096
+
+/** By client and the conversation's beginning, which is what upstreams cache. */
+function stickinessOf(call: Call): number {
+  const { json } = call.view
+  const messages = json?.messages ?? json?.input ?? json?.prompt
+  const beginning = Array.isArray(messages) ? messages.slice(0, stickyMessages) : messages
+  const text = JSON.stringify(beginning ?? '').slice(0, stickyBytes)
+  return Number(Bun.hash.xxHash32(`${call.client.name}\n${call.view.model}\n${text}`))
+}

@@ -1,0 +1,124 @@
+/** Counters and histograms of finished calls, kept so that counting costs one map lookup. How they are spelled is `routes/metrics.ts`'s business. */
+import type { UsageRecord } from '../domain.ts'
+
+export interface Metrics {
+  count(record: UsageRecord): void
+  /** A call the gateway refused before it became one (no key, bad body). */
+  countRefusal(status: number): void
+  begin(): void
+  end(): void
+  snapshot(): MetricsSnapshot
+}
+
+export interface MetricsSnapshot {
+  readonly activeCalls: number
+  readonly calls: number
+  readonly failed: number
+  /** Refused by the gateway itself, by status. */
+  readonly refusals: Readonly<Record<string, number>>
+  readonly series: readonly Series[]
+}
+
+/** One combination of labels. Histogram counts are cumulative only when they are written out. */
+export interface Series {
+  readonly provider: string
+  readonly model: string
+  readonly status: string
+  readonly outcome: string
+  calls: number
+  attempts: number
+  inputTokens: number
+  outputTokens: number
+  cachedTokens: number
+  reasoningTokens: number
+  costMicroUsd: number
+  readonly duration: Histogram
+  readonly firstByte: Histogram
+}
+
+export interface Histogram {
+  readonly buckets: number[]
+  sumMs: number
+  count: number
+}
+
+/** Upper bounds in milliseconds, from a cache hit to a long reasoning answer. */
+export const bucketBoundsMs = [
+  5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000,
+]
+
+/** Model names come from clients: beyond so many series the rest share one. */
+const maxSeries = 2000
+
+export function createMetrics(): Metrics {
+  const series = new Map<string, Series>()
+  const refusals: Record<string, number> = {}
+  let activeCalls = 0
+  let calls = 0
+  let failed = 0
+
+  function find(record: UsageRecord): Series {
+    const key = `${record.provider}\n${record.targetModel}\n${record.status}\n${record.outcome}`
+    const known = series.get(key)
+    if (known !== undefined) return known
+    const isFull = series.size >= maxSeries
+    const otherKey = `${record.outcome}\nother`
+    const other = isFull ? series.get(otherKey) : undefined
+    if (other !== undefined) return other
+    const created: Series = {
+      provider: isFull ? 'other' : record.provider,
+      model: isFull ? 'other' : record.targetModel,
+      status: isFull ? 'other' : String(record.status),
+      outcome: record.outcome,
+      calls: 0,
+      attempts: 0,
+      inputTokens: 0,
+      outputTokens: 0,
+      cachedTokens: 0,
+      reasoningTokens: 0,
+      costMicroUsd: 0,
+      duration: createHistogram(),
+      firstByte: createHistogram(),
+    }
+    series.set(isFull ? otherKey : key, created)
+    return created
+  }
+
+  return {
+    count(record) {
+      calls++
+      if (record.outcome !== 'succeeded' && record.outcome !== 'aborted') failed++
+      const one = find(record)
+      one.calls++
+      one.attempts += record.attempts
+      one.inputTokens += record.usage.inputTokens
+      one.outputTokens += record.usage.outputTokens
+      one.cachedTokens += record.usage.cachedTokens
+      one.reasoningTokens += record.usage.reasoningTokens
+      one.costMicroUsd += record.costMicroUsd
+      observe(one.duration, record.durationMs)
+      if (record.firstByteMs !== null) observe(one.firstByte, record.firstByteMs)
+    },
+    countRefusal(status) {
+      refusals[status] = (refusals[status] ?? 0) + 1
+    },
+    begin() {
+      activeCalls++
+    },
+    end() {
+      activeCalls--
+    },
+    snapshot: () => ({ activeCalls, calls, failed, refusals: { ...refusals }, series: [...series.values()] }),
+  }
+}
+
+function createHistogram(): Histogram {
+  return { buckets: bucketBoundsMs.map(() => 0), sumMs: 0, count: 0 }
+}
+
+function observe(histogram: Histogram, valueMs: number): void {
+  histogram.sumMs += valueMs
+  histogram.count++
+  const bucket = bucketBoundsMs.findIndex((bound) => valueMs <= bound)
+  if (bucket >= 0) histogram.buckets[bucket] = (histogram.buckets[bucket] ?? 0) + 1
+}

@@ -1,0 +1,194 @@
+/**
+ * The commit point: reads an upstream's 2xx answer until it is known to be one. Until then another attempt is possible,
+ * since some upstreams fail inside a 200, and nothing has been sent to the client.
+ */
+import type { Credential } from '../domain.ts'
+import { UpstreamError } from '../errors.ts'
+import { chatEventNature, type EventNature, isErrorObject, otherEventNature } from '../formats/openai.ts'
+import { eachEvent, eventData, parseEventJson, splitEvents } from '../formats/sse.ts'
+import { classifyRefusal, cutSecret } from '../providers/classify-refusal.ts'
+import { connectionError, responseHeaders } from '../providers/upstream-fetch.ts'
+import type { Deadline } from './deadline.ts'
+
+export type Answer = WholeAnswer | StreamedAnswer
+
+/** A body that was read whole, because it is JSON of a bounded size. */
+export interface WholeAnswer {
+  readonly kind: 'whole'
+  readonly status: number
+  readonly headers: Record<string, string>
+  readonly bytes: Uint8Array<ArrayBuffer>
+}
+
+/** A body that is still coming. `held` was read already and goes out first. */
+export interface StreamedAnswer {
+  readonly kind: 'events' | 'bytes'
+  readonly status: number
+  readonly headers: Record<string, string>
+  readonly held: readonly Uint8Array[]
+  readonly reader: AnswerReader
+}
+
+/** What the gateway needs of a body's reader. */
+export interface AnswerReader {
+  read(): Promise<
+    { done: false; value: Uint8Array<ArrayBuffer> } | { done: true; value?: Uint8Array<ArrayBuffer> | undefined }
+  >
+  cancel(): Promise<void>
+}
+
+/** How a stream's events are read: which are content, and what its proper end looks like. */
+export type Family = 'chat' | 'responses' | 'other'
+
+export interface AnswerParts {
+  readonly family: Family
+  readonly credential: Credential
+  readonly model: string
+  readonly signal: AbortSignal
+  readonly deadline: Deadline
+  /** Silence allowed once the answer has begun. */
+  readonly idleMs: number
+}
+
+/** JSON above this is passed on as it comes, its model name unchanged. */
+const maxWholeBytes = 64 * 1024 * 1024
+/** So much without content is an answer of a kind we do not know: it is passed on. */
+const maxHeldBytes = 1024 * 1024
+
+export function familyOf(path: string): Family {
+  if (path === '/chat/completions' || path === '/completions') return 'chat'
+  return path === '/responses' ? 'responses' : 'other'
+}
+
+/** Throws UpstreamError when the answer is none. */
+export async function readAnswer(response: Response, parts: AnswerParts): Promise<Answer> {
+  const headers = responseHeaders(response.headers)
+  const { status } = response
+  if (response.body === null) {
+    if (parts.family === 'chat')
+      throw new UpstreamError('server_error', 'the upstream sent an empty answer', { status: 502 })
+    return { kind: 'whole', status, headers, bytes: new Uint8Array() }
+  }
+  const body = decoded(response, response.body)
+  const contentType = headers['content-type'] ?? ''
+  const reader = body.getReader()
+  try {
+    if (contentType.startsWith('text/event-stream')) {
+      return { kind: 'events', status, headers, reader, held: await readToContent(reader, parts) }
+    }
+    const held: Uint8Array[] = []
+    const isWhole = await readWhole(reader, {
+      ...parts,
+      held,
+      isJson: parts.family === 'chat' || /\bjson\b/.test(contentType),
+    })
+    if (!isWhole) return { kind: 'bytes', status, headers, reader, held }
+    const bytes = joined(held)
+    refuseFalseAnswer(bytes, parts)
+    return { kind: 'whole', status, headers, bytes }
+  } catch (cause) {
+    reader.cancel().catch(() => {})
+    throw connectionError(cause, parts.signal)
+  }
+}
+
+/** Bytes up to the event with the first content. */
+async function readToContent(reader: AnswerReader, parts: AnswerParts): Promise<Uint8Array[]> {
+  const natureOf = parts.family === 'chat' ? chatEventNature : otherEventNature
+  const held: Uint8Array[] = []
+  let heldBytes = 0
+  let rest = ''
+  let hasEvent = false
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) break
+    held.push(value)
+    heldBytes += value.byteLength
+    const split = splitEvents(rest + latin1(value))
+    rest = split.rest
+    for (const event of eachEvent(split.events)) {
+      const data = eventData(event)
+      if (data === null) continue
+      if (!hasEvent) parts.deadline.allow(parts.idleMs)
+      hasEvent = true
+      const json = parseEventJson(data)
+      const nature: EventNature = natureOf(data, json)
+      if (nature === 'error') throw refusalInside(json, parts)
+      if (nature !== 'idle') return held
+    }
+    // A comment is no sign of an answer: only events move the deadline.
+    if (hasEvent) parts.deadline.touch()
+    if (heldBytes > maxHeldBytes) return held
+  }
+  throw new UpstreamError('server_error', 'the upstream ended its stream before any content', {
+    status: 502,
+    code: 'empty_stream',
+  })
+}
+
+/** True when the body ended; false when it is no JSON, or too long, and the rest must be passed on as it comes. */
+async function readWhole(
+  reader: AnswerReader,
+  parts: AnswerParts & { held: Uint8Array[]; isJson: boolean },
+): Promise<boolean> {
+  let size = 0
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) return true
+    if (size === 0) parts.deadline.allow(parts.idleMs)
+    else parts.deadline.touch()
+    parts.held.push(value)
+    size += value.byteLength
+    if (!parts.isJson || size > maxWholeBytes) return false
+  }
+}
+
+/** A 200 that carries an error, a page, or nothing. */
+function refuseFalseAnswer(bytes: Uint8Array<ArrayBuffer>, parts: AnswerParts): void {
+  if (parts.family === 'other') return
+  const text = latin1(bytes)
+  if (!/^\s*\{/.test(text)) {
+    throw new UpstreamError('server_error', 'the upstream answered 200 without JSON', { status: 502, code: 'no_json' })
+  }
+  if (!text.includes('"error"')) return
+  const json = parseEventJson(text)
+  if (json === undefined)
+    throw new UpstreamError('server_error', 'the upstream answered with broken JSON', { status: 502 })
+  const isError = typeof json === 'object' && json !== null && isErrorObject(json as Record<string, unknown>)
+  if (isError && !('status' in json && 'output' in json)) throw refusalInside(json, parts)
+}
+
+function refusalInside(json: unknown, parts: AnswerParts): UpstreamError {
+  const body = cutSecret(new Uint8Array(Buffer.from(JSON.stringify(json))), parts.credential)
+  const headers = new Headers({ 'content-type': 'application/json' })
+  return classifyRefusal({ status: 200, headers, body, model: parts.model, now: Date.now() })
+}
+
+/** An upstream that compresses although it was not asked to. */
+function decoded(
+  response: Response,
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const encoding = response.headers.get('content-encoding')?.trim().toLowerCase() ?? ''
+  const format = decompressions[encoding]
+  return format === undefined ? body : body.pipeThrough(new DecompressionStream(format))
+}
+
+const decompressions: Record<string, Bun.CompressionFormat> = {
+  gzip: 'gzip',
+  'x-gzip': 'gzip',
+  deflate: 'deflate',
+  br: 'brotli',
+  zstd: 'zstd',
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const [first] = parts
+  return parts.length === 1 && first !== undefined
+    ? (first as Uint8Array<ArrayBuffer>)
+    : new Uint8Array(Buffer.concat(parts))
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+}

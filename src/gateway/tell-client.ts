@@ -1,0 +1,92 @@
+/** What a client is told when no answer came: the table from causes to statuses, in OpenAI's shape. */
+import type { FailureKind } from '../domain.ts'
+import { GatewayError, UpstreamError } from '../errors.ts'
+import { NothingLeftError } from './failover.ts'
+
+/** The GatewayError for anything the attempt loop throws. Upstream's own refusals of a bad request are not for here. */
+export function tellClient(cause: unknown, now: number): GatewayError {
+  if (cause instanceof GatewayError) return cause
+  if (cause instanceof NothingLeftError) return nothingLeft(cause, now)
+  if (cause instanceof UpstreamError) return fromUpstream(cause, null, now)
+  return new GatewayError('internal_error', 'the gateway failed; the log has the cause under this x-request-id', {
+    status: 500,
+    cause,
+  })
+}
+
+interface Row {
+  readonly status: number
+  readonly code: string
+  readonly message: string
+}
+
+/** When upstream said nothing better. */
+const rows: Readonly<Record<FailureKind | 'breaker_open', Row>> = {
+  client_gone: { status: 499, code: 'client_closed_request', message: 'the client closed the connection' },
+  bad_request: { status: 400, code: 'invalid_request', message: 'the upstream refused the request' },
+  invalid_credential: {
+    status: 502,
+    code: 'upstream_credentials_refused',
+    message: 'the upstream refuses the credentials of this gateway',
+  },
+  not_allowed: {
+    status: 403,
+    code: 'upstream_forbidden',
+    message: 'the upstream does not allow this model or path to the credentials of this gateway',
+  },
+  quota_exhausted: {
+    status: 429,
+    code: 'insufficient_quota',
+    message: 'the quota of all credentials for this model is used up',
+  },
+  rate_limited: {
+    status: 429,
+    code: 'rate_limit_exceeded',
+    message: 'all credentials for this model are rate limited upstream',
+  },
+  server_error: { status: 502, code: 'upstream_error', message: 'the upstream failed' },
+  timeout: { status: 504, code: 'upstream_timeout', message: 'the upstream did not answer in time' },
+  unreachable: { status: 502, code: 'upstream_unreachable', message: 'the upstream cannot be reached' },
+  breaker_open: {
+    status: 503,
+    code: 'upstream_unavailable',
+    message: 'the upstream has failed repeatedly and is given a rest',
+  },
+}
+
+function nothingLeft(error: NothingLeftError, now: number): GatewayError {
+  if (error.last !== null) return fromUpstream(error.last, error.recoveryAt, now)
+  const why = error.why ?? 'server_error'
+  const row = rows[why]
+  // Nothing was tried because all are resting: what the client can do is to come back.
+  const isResting = error.recoveryAt !== null && why !== 'breaker_open'
+  const isKeyTrouble = why === 'invalid_credential' || why === 'quota_exhausted' || why === 'rate_limited'
+  const restingStatus = isKeyTrouble ? 429 : 503
+  return new GatewayError(row.code, row.message, {
+    status: isResting ? restingStatus : row.status,
+    headers: retryAfter(error.recoveryAt, now),
+    cause: error,
+  })
+}
+
+function fromUpstream(error: UpstreamError, recoveryAt: number | null, now: number): GatewayError {
+  const row = rows[error.kind]
+  const keepsStatus = (error.kind === 'server_error' && error.status >= 500) || error.kind === 'bad_request'
+  const said = error.kind === 'server_error' || error.kind === 'not_allowed' ? messageOf(error) : null
+  return new GatewayError(keepsStatus ? error.code : row.code, said ?? row.message, {
+    status: keepsStatus && error.status >= 400 ? error.status : row.status,
+    headers: error.kind === 'bad_request' ? {} : retryAfter(recoveryAt, now),
+    cause: error,
+  })
+}
+
+/** Upstream's own words, secrets cut out; null when it sent a page or nothing. */
+function messageOf(error: UpstreamError): string | null {
+  return error.body === null || !error.body.contentType.includes('json') || error.message === '' ? null : error.message
+}
+
+function retryAfter(recoveryAt: number | null, now: number): Record<string, string> {
+  if (recoveryAt === null) return {}
+  const waitMs = Math.max(recoveryAt - now, 0)
+  return { 'retry-after': String(Math.max(1, Math.ceil(waitMs / 1000))), 'retry-after-ms': String(Math.ceil(waitMs)) }
+}

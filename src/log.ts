@@ -1,0 +1,109 @@
+/** Structured log: one line per event, JSON or text. Lines are collected and written together, so that a call waits for none. */
+import type { LogLevel } from './domain.ts'
+
+export type LogFields = Readonly<Record<string, unknown>>
+
+export interface Logger {
+  debug(event: string, fields?: LogFields): void
+  info(event: string, fields?: LogFields): void
+  warn(event: string, fields?: LogFields): void
+  error(event: string, fields?: LogFields): void
+  isEnabled(level: LogLevel): boolean
+  /** Writes what is collected. */
+  flush(): void
+}
+
+export interface LogOptions {
+  readonly level: LogLevel
+  readonly format: 'json' | 'text'
+  readonly isColoured: boolean
+  /** Takes whole lines. */
+  readonly write: (lines: string) => void
+  /** Unix milliseconds. */
+  readonly now: () => number
+}
+
+const severities: Record<LogLevel, number> = { debug: 10, info: 20, warn: 30, error: 40 }
+const flushDelayMs = 50
+/** A writer that hangs must not fill the memory: beyond this, lines are written at once. */
+const maxCollectedLines = 1000
+
+export function createLogger(options: LogOptions): Logger {
+  const least = severities[options.level]
+  const format = options.format === 'json' ? formatJson : formatText
+  let collected: string[] = []
+  let timer: Timer | null = null
+
+  function flush(): void {
+    if (timer !== null) clearTimeout(timer)
+    timer = null
+    if (collected.length === 0) return
+    const lines = collected.join('')
+    collected = []
+    options.write(lines)
+  }
+
+  function log(level: LogLevel, event: string, fields: LogFields = {}): void {
+    if (severities[level] < least) return
+    collected.push(format({ time: options.now(), level, event, fields, isColoured: options.isColoured }))
+    if (level === 'error' || collected.length >= maxCollectedLines) flush()
+    else timer ??= setTimeout(flush, flushDelayMs)
+  }
+
+  return {
+    debug: (event, fields) => log('debug', event, fields),
+    info: (event, fields) => log('info', event, fields),
+    warn: (event, fields) => log('warn', event, fields),
+    error: (event, fields) => log('error', event, fields),
+    isEnabled: (level) => severities[level] >= least,
+    flush,
+  }
+}
+
+/** Swallows everything: for tests and one-off commands. */
+export const silentLogger: Logger = createLogger({
+  level: 'error',
+  format: 'json',
+  isColoured: false,
+  write: () => {},
+  now: () => 0,
+})
+
+/** What may be said of an unknown error in a log: its name, code and message, without what it carries. */
+export function describeError(error: unknown): LogFields {
+  if (!(error instanceof Error)) return { error: typeof error }
+  const { code } = error as { code?: unknown }
+  return {
+    error: error.message.slice(0, 500),
+    name: error.name,
+    ...(typeof code === 'string' ? { code } : {}),
+    ...(error.cause instanceof Error ? { cause: error.cause.message.slice(0, 500) } : {}),
+  }
+}
+
+interface Line {
+  readonly time: number
+  readonly level: LogLevel
+  readonly event: string
+  readonly fields: LogFields
+  readonly isColoured: boolean
+}
+
+function formatJson({ time, level, event, fields }: Line): string {
+  return `${JSON.stringify({ time: new Date(time).toISOString(), level, event, ...fields })}\n`
+}
+
+const colours: Record<LogLevel, string> = { debug: '2', info: '36', warn: '33', error: '31' }
+
+function formatText({ time, level, event, fields, isColoured }: Line): string {
+  const paint = (code: string, text: string) => (isColoured ? `\u001b[${code}m${text}\u001b[0m` : text)
+  const values = Object.entries(fields).map(([name, value]) => `${paint('2', `${name}=`)}${formatValue(value)}`)
+  const clock = new Date(time).toISOString().replace('T', ' ').replace('Z', '')
+  return `${[paint('2', clock), paint(colours[level], level.padEnd(5)), event, ...values].join(' ')}\n`
+}
+
+/** Quoted wherever it could be mistaken for something else, line breaks included. */
+function formatValue(value: unknown): string {
+  if (typeof value !== 'string') return JSON.stringify(value) ?? 'null'
+  return /^[\w./:@*…-]+$/.test(value) ? value : JSON.stringify(value)
+}

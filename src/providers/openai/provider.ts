@@ -1,0 +1,151 @@
+/** Any upstream that speaks OpenAI's API: request bytes pass untouched but for the model's name, answers untouched. */
+import type { Credential, ProviderConfig } from '../../domain.ts'
+import { UpstreamError } from '../../errors.ts'
+import { applyEdits, type Edit, findMember } from '../../formats/json-members.ts'
+import { classifyRefusal, cutSecret } from '../classify-refusal.ts'
+import type { Attempt, Call, Model, Provider } from '../provider.ts'
+import { readBounded, requestHeaders, upstreamFetch } from '../upstream-fetch.ts'
+
+export function createOpenAiProvider(config: ProviderConfig): Provider {
+  const chatUrl = config.chatUrl ?? `${config.baseUrl}/chat/completions`
+  const session =
+    config.maxIdleSockets === null
+      ? null
+      : new Bun.FetchSession({ keepAlive: { maxIdleSockets: config.maxIdleSockets } })
+  const fetcher: typeof fetch = session === null ? fetch : (session.fetch.bind(session) as typeof fetch)
+  let isUsageRefused = config.streamUsage === 'never'
+
+  async function send(call: Call, attempt: Attempt, url: string): Promise<Response> {
+    const headers = requestHeaders(call.headers)
+    const edits = modelEdits(call, attempt)
+    const usageEdit = isUsageRefused ? null : usageEdits(call)
+    if (usageEdit !== null) edits.push(usageEdit)
+    attempt.isUsageAsked = usageEdit !== null
+    const response = await request(url, call.method, { attempt, headers, body: applyEdits(call.body, edits) })
+    if (response.ok) return response
+    const error = await readRefusal(response, attempt, attempt.target.model)
+    if (usageEdit !== null && error.status === 400 && /stream_options|include_usage/.test(error.message)) {
+      isUsageRefused = true
+      return send(call, attempt, url)
+    }
+    throw error
+  }
+
+  function request(
+    url: string,
+    method: string,
+    parts: {
+      attempt: Pick<Attempt, 'credential' | 'signal'>
+      headers: Record<string, string>
+      body: Uint8Array<ArrayBuffer> | null
+    },
+  ): Promise<Response> {
+    const secret = parts.attempt.credential.reveal()
+    const headers = { ...parts.headers, ...config.headers }
+    if (secret !== '') headers.authorization = `Bearer ${secret}`
+    const body = parts.body !== null && parts.body.byteLength > 0 ? parts.body : null
+    const { signal } = parts.attempt
+    return upstreamFetch({ url, method, headers, body, signal, proxy: config.proxy, isHttp2: config.isHttp2 }, fetcher)
+  }
+
+  async function getModels(credential: Credential, signal: AbortSignal): Promise<Response> {
+    return request(`${config.baseUrl}/models`, 'GET', {
+      attempt: { credential, signal },
+      headers: { accept: 'application/json' },
+      body: null,
+    })
+  }
+
+  return {
+    name: config.name,
+    chat: (call, attempt) => send(call, attempt, chatUrl + call.query),
+    forward: (call, attempt) => send(call, attempt, config.baseUrl + call.path + call.query),
+    async listModels(credential, signal) {
+      const response = await getModels(credential, signal)
+      if (!response.ok) throw await readRefusal(response, { credential, signal }, '')
+      return readModels(await readBounded(response, maxModelListBytes, signal))
+    },
+    async recheck(credential, signal) {
+      const response = await getModels(credential, signal)
+      if (response.ok) {
+        response.body?.cancel().catch(() => {})
+        return true
+      }
+      const error = await readRefusal(response, { credential, signal }, '')
+      if (error.kind === 'invalid_credential' || error.kind === 'quota_exhausted') return false
+      throw error
+    },
+    close: () => session?.close(),
+  }
+}
+
+const maxErrorBytes = 65_536
+const maxModelListBytes = 8 * 1024 * 1024
+
+function modelEdits(call: Call, attempt: Attempt): Edit[] {
+  const { model, modelSpan, isModelQuoted } = call.view
+  if (modelSpan === null || attempt.target.model === model) return []
+  const text = isModelQuoted ? JSON.stringify(attempt.target.model) : attempt.target.model
+  return [{ ...modelSpan, text }]
+}
+
+const usagePaths = new Set(['/chat/completions', '/completions'])
+
+/** The edit that asks a stream for its usage; null when the client has decided that itself, or nothing streams. */
+function usageEdits(call: Call): Edit | null {
+  const { json, isStream } = call.view
+  if (json === null || !isStream || !usagePaths.has(call.path)) return null
+  const options = json.stream_options
+  const bytes = call.body
+  if (options === undefined) {
+    const start = bytes.indexOf(0x7b) + 1
+    return { start, end: start, text: '"stream_options":{"include_usage":true},' }
+  }
+  if (options !== null && (typeof options !== 'object' || 'include_usage' in options)) return null
+  const span = findMember(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1'), [
+    'stream_options',
+  ])
+  if (span === null) return null
+  if (options === null) return { ...span, text: '{"include_usage":true}' }
+  const isEmpty = Object.keys(options).length === 0
+  return { start: span.start + 1, end: span.start + 1, text: `"include_usage":true${isEmpty ? '' : ','}` }
+}
+
+async function readRefusal(
+  response: Response,
+  attempt: Pick<Attempt, 'credential' | 'signal'>,
+  model: string,
+): Promise<UpstreamError> {
+  const body = await readBounded(response, maxErrorBytes, attempt.signal)
+  return classifyRefusal({
+    status: response.status,
+    headers: response.headers,
+    body: cutSecret(body, attempt.credential),
+    model,
+    now: Date.now(),
+  })
+}
+
+function readModels(body: Uint8Array): Model[] {
+  let json: unknown
+  try {
+    json = JSON.parse(Buffer.from(body).toString('utf8'))
+  } catch (cause) {
+    throw new UpstreamError('server_error', 'the model list is not valid JSON', { cause })
+  }
+  const list = Array.isArray(json) ? json : (json as { data?: unknown } | null)?.data
+  if (!Array.isArray(list)) throw new UpstreamError('server_error', 'the model list has no data')
+  return list.flatMap((entry: unknown) => {
+    const { id, created, owned_by } = (typeof entry === 'object' && entry !== null ? entry : {}) as Record<
+      string,
+      unknown
+    >
+    if (typeof id !== 'string' || id === '') return []
+    return {
+      id,
+      object: 'model' as const,
+      created: typeof created === 'number' ? created : 0,
+      owned_by: typeof owned_by === 'string' ? owned_by : '',
+    }
+  })
+}

@@ -1,0 +1,112 @@
+/**
+ * `fetch` towards an upstream: header hygiene, no redirects, failures named. Deadlines are the caller's: they are in the
+ * attempt's signal, whose reason is the error to throw. What a status means is the provider's business.
+ */
+import { UpstreamError } from '../errors.ts'
+
+export interface UpstreamRequest {
+  readonly url: string
+  readonly method: string
+  readonly headers: Record<string, string>
+  readonly body: Uint8Array<ArrayBuffer> | null
+  readonly signal: AbortSignal
+  /** Null: none, whatever the environment says. */
+  readonly proxy: string | null
+  readonly isHttp2: boolean
+}
+
+/** Any answer, whatever its status. Throws UpstreamError `unreachable`, or the signal's reason. */
+export async function upstreamFetch(request: UpstreamRequest, fetcher: typeof fetch = fetch): Promise<Response> {
+  const options: BunFetchRequestInit = {
+    method: request.method,
+    headers: request.headers,
+    body: request.body,
+    signal: request.signal,
+    redirect: 'manual',
+    // Bytes pass as upstream sent them; this also leaves out `accept-encoding`.
+    decompress: false,
+    proxy: request.proxy ?? false,
+    // The runtime's own five minutes would cut what our deadlines allow.
+    timeout: false,
+    ...(request.isHttp2 ? { protocol: 'http2' } : {}),
+  }
+  try {
+    return await fetcher(request.url, options)
+  } catch (cause) {
+    throw connectionError(cause, request.signal)
+  }
+}
+
+/** Reads at most `maxBytes`; the rest is given up. Throws as upstreamFetch does. */
+export async function readBounded(
+  response: Response,
+  maxBytes: number,
+  signal: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (response.body === null) return new Uint8Array()
+  const reader = response.body.getReader()
+  const parts: Uint8Array[] = []
+  let size = 0
+  try {
+    while (size < maxBytes) {
+      const { done, value } = await reader.read()
+      if (done) break
+      parts.push(value)
+      size += value.byteLength
+    }
+  } catch (cause) {
+    throw connectionError(cause, signal)
+  } finally {
+    reader.cancel().catch(() => {})
+  }
+  return new Uint8Array(Buffer.concat(parts).subarray(0, maxBytes))
+}
+
+/** Names a failure of fetch or of reading its body. */
+export function connectionError(cause: unknown, signal: AbortSignal): UpstreamError {
+  if (signal.aborted && signal.reason instanceof UpstreamError) return signal.reason
+  if (cause instanceof UpstreamError) return cause
+  const code = connectionErrorCode(cause)
+  return new UpstreamError('unreachable', `no connection to the upstream (${code})`, { code, cause })
+}
+
+function connectionErrorCode(cause: unknown): string {
+  if (!(cause instanceof Error)) return 'unknown'
+  const { code } = cause as { code?: unknown }
+  return typeof code === 'string' && /^[\w-]{1,60}$/.test(code) ? code : cause.name
+}
+
+/** Headers of a client's request that never reach an upstream: hop by hop, ours, or the client's own business. */
+const droppedRequestHeaders = new Set([
+  ...['connection', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'expect'],
+  ...['host', 'content-length', 'accept-encoding', 'authorization', 'x-api-key', 'api-key', 'cookie'],
+  ...['origin', 'referer', 'forwarded', 'via', 'x-real-ip', 'true-client-ip', 'x-request-id'],
+  // They name the account behind a key; with a pool of keys the client cannot know it.
+  ...['openai-organization', 'openai-project'],
+])
+
+const droppedRequestPrefixes = /^(?:proxy-|sec-|x-forwarded-|cf-|access-control-)/
+
+export function requestHeaders(headers: Headers): Record<string, string> {
+  const kept: Record<string, string> = {}
+  const all = headers.toJSON() as Record<string, string>
+  for (const name in all) {
+    if (!droppedRequestHeaders.has(name) && !droppedRequestPrefixes.test(name)) kept[name] = all[name] as string
+  }
+  return kept
+}
+
+/** Headers of an upstream's answer that reach the client: those about the body. The rest speaks of the upstream account. */
+const keptResponseHeaders = [
+  ...['content-type', 'content-disposition', 'content-language', 'content-range', 'accept-ranges'],
+  ...['etag', 'last-modified', 'openai-processing-ms', 'openai-version'],
+]
+
+export function responseHeaders(headers: Headers): Record<string, string> {
+  const kept: Record<string, string> = {}
+  for (const name of keptResponseHeaders) {
+    const value = headers.get(name)
+    if (value !== null) kept[name] = value
+  }
+  return kept
+}

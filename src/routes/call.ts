@@ -1,0 +1,50 @@
+/** From an HTTP request under `/v1` to a Call, and from its Response back: what the chat route and the pass-through share. */
+import type { Server } from 'bun'
+import type { Visitor } from '../access.ts'
+import type { Clock } from '../clock.ts'
+import { GatewayError } from '../errors.ts'
+import type { RequestView } from '../formats/openai.ts'
+import type { Gateway } from '../gateway/gateway.ts'
+import type { Call } from '../providers/provider.ts'
+import { readBody } from './read-body.ts'
+
+export interface CallParts {
+  readonly gateway: Gateway
+  readonly clock: Clock
+}
+
+export interface CallContext {
+  readonly request: Request
+  readonly server: Server<unknown> | null
+  readonly visitor: Visitor
+}
+
+/** Reads the body and what it asks for. Throws GatewayError. */
+export async function readCall(
+  { gateway, clock }: CallParts,
+  { request, server, visitor }: CallContext,
+  readView: (body: Uint8Array<ArrayBuffer>) => RequestView,
+): Promise<Call> {
+  const startedMs = clock.monotonic()
+  const { client } = visitor
+  if (client === null) throw new GatewayError('missing_api_key', 'this path needs a client key', { status: 401 })
+  const body = await readBody(request, gateway.config().server.maxBodyBytes)
+  // From here on silence is ours, and has deadlines of its own.
+  server?.timeout(request, 0)
+  const url = request.url
+  const pathStart = url.indexOf('/v1/', url.indexOf('//') + 2) + 3
+  const queryStart = url.indexOf('?', pathStart)
+  return {
+    id: visitor.id,
+    client,
+    method: request.method,
+    path: queryStart < 0 ? url.slice(pathStart) : url.slice(pathStart, queryStart),
+    query: queryStart < 0 ? '' : url.slice(queryStart),
+    headers: request.headers,
+    body,
+    view: readView(body),
+    signal: request.signal,
+    time: clock.now(),
+    startedMs,
+  }
+}
