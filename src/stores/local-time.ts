@@ -1,0 +1,59 @@
+/** Where hours and days begin in a time zone. Knows nothing of what is counted in them. */
+
+export interface LocalTime {
+  /** When the zone's hour around this moment began, both in Unix milliseconds. */
+  hourStart(time: number): number
+  /** `YYYY-MM-DDTHH:00` */
+  hourLabel(time: number): string
+  /** `YYYY-MM-DD` */
+  dayLabel(time: number): string
+}
+
+const hourMs = 3_600_000
+/** Offsets are multiples of a quarter hour and change only at its beginning. */
+const quarterHourMs = 900_000
+const maxCachedOffsets = 4000
+
+/** Throws RangeError where the zone is unknown. */
+export function createLocalTime(timezone: string): LocalTime {
+  const format = new Intl.DateTimeFormat('en-US', {
+    timeZone: timezone,
+    calendar: 'gregory',
+    numberingSystem: 'latn',
+    hourCycle: 'h23',
+    year: 'numeric',
+    month: 'numeric',
+    day: 'numeric',
+    hour: 'numeric',
+    minute: 'numeric',
+  })
+  const offsets = new Map<number, number>()
+
+  /** Milliseconds that local time is ahead of UTC. Cached: the formatter is too slow to be asked for every record. */
+  function offsetMs(time: number): number {
+    const quarterHour = Math.floor(time / quarterHourMs) * quarterHourMs
+    const cached = offsets.get(quarterHour)
+    if (cached !== undefined) return cached
+    if (offsets.size >= maxCachedOffsets) offsets.clear()
+    const offset = localAsUtc(format, quarterHour) - quarterHour
+    offsets.set(quarterHour, offset)
+    return offset
+  }
+
+  const localIso = (time: number) => new Date(time + offsetMs(time)).toISOString()
+
+  return {
+    hourStart(time) {
+      const offset = offsetMs(time)
+      return Math.floor((time + offset) / hourMs) * hourMs - offset
+    },
+    hourLabel: (time) => `${localIso(time).slice(0, 13)}:00`,
+    dayLabel: (time) => localIso(time).slice(0, 10),
+  }
+}
+
+function localAsUtc(format: Intl.DateTimeFormat, time: number): number {
+  const parts: Partial<Record<Intl.DateTimeFormatPartTypes, number>> = {}
+  for (const part of format.formatToParts(time)) parts[part.type] = Number(part.value)
+  return Date.UTC(parts.year ?? 0, (parts.month ?? 1) - 1, parts.day, parts.hour, parts.minute)
+}

@@ -1,0 +1,49 @@
+/** What the main thread and the Worker say to each other. On the wire each message is one JSON string, the cheapest form to post. */
+import type { BlacklistEntry, UsageRecord } from '../domain.ts'
+import type { StateChange } from './database.ts'
+import type { Pin, RequestFilter, StatsTotals, StoredKey } from './store.ts'
+import type { StoreErrorKind } from './store-error.ts'
+import type { StoreLimits, StoreOptions } from './store-options.ts'
+
+export type MessageToWorker =
+  | { readonly type: 'open'; readonly options: WorkerOptions }
+  | { readonly type: 'write'; readonly records: readonly UsageRecord[]; readonly changes: readonly StateChange[] }
+  | { readonly type: 'ask'; readonly id: number; readonly question: Question }
+
+export type MessageFromWorker =
+  /** `reason`: why state is kept in memory. */
+  | { readonly type: 'opened'; readonly persistence: 'sqlite' | 'memory'; readonly reason: string | null }
+  | { readonly type: 'refused'; readonly kind: StoreErrorKind; readonly message: string }
+  /** The last `write` was taken: the next may be posted. */
+  | { readonly type: 'taken' }
+  | { readonly type: 'answer'; readonly id: number; readonly value: unknown }
+  | { readonly type: 'failure'; readonly id: number; readonly kind: StoreErrorKind; readonly message: string }
+  | { readonly type: 'problem'; readonly problem: string | null }
+  | { readonly type: 'keys'; readonly keys: StoredKey[] }
+
+export interface WorkerOptions extends Omit<StoreOptions, 'limits'> {
+  readonly limits: StoreLimits
+}
+
+export type Question =
+  | { readonly type: 'blacklist' }
+  | { readonly type: 'pins' }
+  | { readonly type: 'keys' }
+  | { readonly type: 'addKey'; readonly key: StoredKey }
+  | { readonly type: 'revokeKey'; readonly name: string }
+  | { readonly type: 'totals' }
+  | { readonly type: 'requests'; readonly filter: RequestFilter }
+  | { readonly type: 'flush' }
+  | { readonly type: 'close' }
+
+export interface Answers {
+  blacklist: BlacklistEntry[]
+  pins: Pin[]
+  keys: StoredKey[]
+  addKey: null
+  revokeKey: boolean
+  totals: StatsTotals
+  requests: UsageRecord[]
+  flush: null
+  close: null
+}
