@@ -1,0 +1,76 @@
+/** Gathers the credentials of one provider from its settings and keys files. */
+import { resolve } from 'node:path'
+import type { Credential } from '../domain.ts'
+import type { BuildContext } from './build-config.ts'
+import { createCredential } from './credential.ts'
+import { describeKeys, type ReadKeys, readKeys, splitLines } from './read-keys.ts'
+import { readTextFile } from './read-text-file.ts'
+import type { ProviderSettings } from './schema.ts'
+import { showPath } from './show-path.ts'
+
+/** None are given: a single one with an empty secret, for local upstreams that ask for none. */
+export function buildCredentials(
+  provider: { readonly name: string; readonly pointer: string },
+  { type, keys, keys_file }: Pick<ProviderSettings, 'type' | 'keys' | 'keys_file'>,
+  context: BuildContext,
+): readonly Credential[] {
+  const { name, pointer } = provider
+  const { refuse, report } = context
+  const isRefused = [`${pointer}/keys`, `${pointer}/keys_file`].some(context.isRefused)
+  if (keys === undefined && keys_file === undefined) {
+    if (!isRefused) report.notice(`provider ${name} has neither keys nor keys_file: it is called without a key`)
+    return [createCredential(type, '')]
+  }
+
+  const seen = new Set<string>()
+  const lists: ReadKeys[] = []
+  if (keys !== undefined) {
+    const read = readKeys(keys, seen)
+    lists.push(read)
+    for (const { index, fault } of read.faults) refuse(`${pointer}/keys/${index}`, `a key ${fault}`)
+    if (read.secrets.length < keys.length) report.notice(`${context.placeOf(`${pointer}/keys`)}: ${describeKeys(read)}`)
+  }
+  for (const file of filesOf(keys_file)) {
+    const read = readKeysFile(file, { pointer, seen }, context)
+    if (read !== null) lists.push(read)
+  }
+
+  const isFaulty = isRefused || lists.some(({ faults }) => faults.length > 0)
+  if (seen.size === 0 && !isFaulty && lists.length > 0) {
+    const where = keys === undefined ? `${pointer}/keys_file` : `${pointer}/keys`
+    refuse(where, 'gives no keys; leave out keys and keys_file for an upstream that asks for none')
+  }
+  return [...seen].map((secret) => createCredential(type, secret))
+}
+
+function filesOf(written: string | readonly string[] | undefined): readonly string[] {
+  if (written === undefined) return []
+  return typeof written === 'string' ? [written] : written
+}
+
+/** A file of another kind would give a fault for each of its lines. */
+const maxFaultsToName = 10
+
+function readKeysFile(
+  file: string,
+  { pointer, seen }: { readonly pointer: string; readonly seen: Set<string> },
+  context: BuildContext,
+): ReadKeys | null {
+  const { folder, cwd, report } = context
+  const path = resolve(folder, file)
+  const shown = showPath(cwd, path)
+  report.watch(path)
+  const { text, fault } = readTextFile(context.readFile, path)
+  if (text === null) {
+    context.refuse(`${pointer}/keys_file`, `${shown} cannot be read: ${fault}`)
+    return null
+  }
+  const read = readKeys(splitLines(text), seen)
+  for (const { index, fault } of read.faults.slice(0, maxFaultsToName)) {
+    report.problem(`${shown} line ${index + 1}`, `the key ${fault}`)
+  }
+  const unnamed = read.faults.length - maxFaultsToName
+  if (unnamed > 0) report.problem(shown, `${unnamed} more lines are not valid keys`)
+  report.notice(`${shown}: ${describeKeys(read)}`)
+  return read
+}

@@ -1,0 +1,102 @@
+/** The effective configuration in the words and units of the file, with secrets masked: to be shown to the operator. */
+import type { ClientKey, Config, ModelRoute, Price, ProviderConfig } from '../domain.ts'
+import { formatDuration, formatSize } from './units.ts'
+
+export function describeConfig(config: Config): EffectiveSettings {
+  const { server, access, store, log } = config
+  return {
+    server: {
+      host: server.host,
+      port: server.port,
+      cors_origins: server.corsOrigins,
+      max_body: formatSize(server.maxBodyBytes),
+      shutdown_grace: formatDuration(server.shutdownGraceMs),
+      keep_alive: formatDuration(server.keepAliveMs),
+      swagger: server.isSwaggerEnabled,
+    },
+    access: {
+      admin_key: access.adminKeyHash === null ? 'generated' : `${access.adminKeyHash.slice(0, 8)}…`,
+      anonymous: access.isAnonymousAllowed,
+      public_models: access.areModelsPublic,
+      client_keys: access.clientKeys.map(describeClientKey),
+    },
+    providers: Object.fromEntries(config.providers.map((provider) => [provider.name, describeProvider(provider)])),
+    models: Object.fromEntries(config.models.map((route) => [route.pattern, describeRoute(route)])),
+    default_provider: config.defaultProvider,
+    metrics: { public: server.areMetricsPublic },
+    store: { directory: store.directory, retention: formatDuration(store.retentionMs), timezone: store.timezone },
+    log: { level: log.level, format: log.format, path: log.path, retention: formatDuration(log.retentionMs) },
+    prices: Object.fromEntries(Object.entries(config.prices).map(([name, price]) => [name, describePrice(price)])),
+    default_model_price: describePrice(config.defaultModelPrice),
+  }
+}
+
+export type EffectiveSettings = Readonly<Record<string, unknown>>
+
+function describeClientKey({ name, label, models, isStateful }: ClientKey): EffectiveSettings {
+  return { name, key: label, models, stateful: isStateful }
+}
+
+/** Ten thousand labels are of no use to anybody. */
+const maxLabels = 20
+
+function describeProvider(provider: ProviderConfig): EffectiveSettings {
+  const { blacklist, breaker, timeouts, credentials } = provider
+  const labels = credentials.slice(0, maxLabels).map(({ label }) => label)
+  return {
+    type: provider.type,
+    base_url: provider.baseUrl,
+    chat_url: provider.chatUrl === null ? null : maskQuery(provider.chatUrl),
+    credentials: credentials.length,
+    keys: credentials.length > maxLabels ? [...labels, `and ${credentials.length - maxLabels} more`] : labels,
+    headers: Object.fromEntries(Object.keys(provider.headers).map((name) => [name, '***'])),
+    rotation: provider.rotation,
+    start_index: provider.startIndex,
+    blacklist: {
+      threshold: blacklist.threshold,
+      cooldown: formatDuration(blacklist.cooldownMs),
+      recheck: formatDuration(blacklist.recheckMs),
+    },
+    breaker: {
+      failures: breaker.failures,
+      ratio: breaker.ratio,
+      min_calls: breaker.minCalls,
+      window: formatDuration(breaker.windowMs),
+      open: formatDuration(breaker.openMs),
+      max_open: formatDuration(breaker.maxOpenMs),
+    },
+    timeouts: {
+      first_byte: formatDuration(timeouts.firstByteMs),
+      answer: formatDuration(timeouts.answerMs),
+      idle: formatDuration(timeouts.idleMs),
+    },
+    max_attempts: provider.maxAttempts,
+    max_wait: formatDuration(provider.maxWaitMs),
+    proxy: provider.proxy === null ? null : maskProxy(provider.proxy),
+    http2: provider.isHttp2,
+    stream_usage: provider.streamUsage,
+    max_idle_sockets: provider.maxIdleSockets,
+  }
+}
+
+/** Some services take their key in the query. */
+function maskQuery(text: string): string {
+  const url = new URL(text)
+  const names = [...new Set(url.searchParams.keys())]
+  return url.origin + url.pathname + (names.length === 0 ? '' : `?${names.map((name) => `${name}=***`).join('&')}`)
+}
+
+function maskProxy(text: string): string {
+  const url = new URL(text)
+  const hasUser = url.username !== '' || url.password !== ''
+  return `${url.protocol}//${hasUser ? '***@' : ''}${url.host}`
+}
+
+function describeRoute({ targets, price }: ModelRoute): EffectiveSettings {
+  const names = targets.map(({ provider, model }) => `${provider}/${model}`)
+  return { targets: names, price: price === null ? null : describePrice(price) }
+}
+
+function describePrice({ input, output, cachedInput }: Price): EffectiveSettings {
+  return { input, output, cached_input: cachedInput }
+}

@@ -1,0 +1,338 @@
+/** Tables from the settings of the programs that any2api replaces to its own, and what recognises each program. */
+import { join, resolve } from 'node:path'
+import { type Environment, splitList } from './environment.ts'
+import { parseSettingsFile } from './read-settings-file.ts'
+import { type ReadFile, readTextFile } from './read-text-file.ts'
+import type { Report } from './report.ts'
+import { isTree, type Layer, pointerNames, type SettingsTree, showPointer, treeOf } from './settings-tree.ts'
+
+/** In order: of several recognised at once the first gives port and default provider. */
+export const predecessors: readonly Predecessor[] = [
+  {
+    // https://github.com/TerrySiu98/api-proxy, README.md and config.json.example
+    title: 'api-proxy',
+    provider: 'api_proxy',
+    recognisedBy: ['CONFIG_PATH'],
+    file: {
+      variable: 'CONFIG_PATH',
+      candidates: ['config.json', 'config/config.json'],
+      marks: ['api', 'allowed_keys'],
+      settings: {
+        '/api/url': { isRequired: true, translate: (value) => [chatEndpoint(value)] },
+        '/api/key': { isRequired: true, translate: (value) => [['/providers/api_proxy/keys', [value]]] },
+        '/allowed_keys': { isRequired: false, translate: (value) => [['/access/client_keys', value]] },
+        '/model_redirects': { isRequired: false, translate: (value) => [['/models', redirects(value)]] },
+      },
+    },
+    defaults: () => [
+      ['/server/port', 5000],
+      ['/default_provider', 'api_proxy'],
+    ],
+    environment: {},
+  },
+  {
+    // https://github.com/tbphp/gpt-load in June 2025: README.md and .env.example of the first version
+    title: 'gpt-load (first version, the multi-key transparent proxy)',
+    provider: 'multi_key',
+    recognisedBy: ['KEYS_FILE', 'OPENAI_BASE_URL'],
+    file: { variable: null, candidates: ['keys.txt'], marks: [], settings: {} },
+    defaults: (cwd) => [
+      ['/server/port', 3000],
+      ['/default_provider', 'multi_key'],
+      ['/providers/multi_key/base_url', 'https://api.openai.com'],
+      ['/providers/multi_key/keys_file', join(cwd, 'keys.txt')],
+      ['/providers/multi_key/blacklist/threshold', 1],
+      ['/providers/multi_key/timeouts/first_byte', '30000ms'],
+      ['/providers/multi_key/max_attempts', 4],
+      ['/providers/multi_key/max_idle_sockets', 50],
+    ],
+    environment: {
+      OPENAI_BASE_URL: { to: '/providers/multi_key/base_url' },
+      KEYS_FILE: { to: '/providers/multi_key/keys_file', read: (value, { cwd }) => resolve(cwd, value) },
+      START_INDEX: { to: '/providers/multi_key/start_index' },
+      BLACKLIST_THRESHOLD: { to: '/providers/multi_key/blacklist/threshold' },
+      REQUEST_TIMEOUT: { to: '/providers/multi_key/timeouts/first_byte', unit: 'ms' },
+      MAX_RETRIES: { to: '/providers/multi_key/max_attempts', read: retriesToAttempts },
+      MAX_SOCKETS: { to: '/providers/multi_key/max_idle_sockets' },
+      MAX_FREE_SOCKETS: { to: '/providers/multi_key/max_idle_sockets' },
+      AUTH_KEY: { to: '/access/client_keys', read: (value) => [value] },
+      ALLOWED_ORIGINS: { to: '/server/cors_origins', read: splitList },
+      // After ALLOWED_ORIGINS, because it overrules them.
+      ENABLE_CORS: { to: '/server/cors_origins', read: (value) => (value === 'true' ? undefined : []) },
+      LOG_FILE_PATH: {
+        to: '/log/path',
+        read: (value, { environment }) => (environment.read('LOG_ENABLE_FILE') === 'true' ? value : undefined),
+      },
+      LOG_ENABLE_FILE: {
+        to: '/log/path',
+        read: (value, { environment }) =>
+          value === 'true' && environment.read('LOG_FILE_PATH') === undefined ? 'logs/app.log' : undefined,
+      },
+      ENABLE_KEEP_ALIVE: { noEffect: 'connections are always kept alive' },
+      DISABLE_COMPRESSION: { noEffect: 'compressed answers pass unchanged' },
+      BUFFER_SIZE: { noEffect: 'streams pass without a buffer of fixed size' },
+      LOG_ENABLE_REQUEST: { noEffect: 'every call has its log line; LOG_LEVEL decides what is written' },
+    },
+  },
+]
+
+/** What the recognised programs were told, as layers of our own settings. */
+export function translatePredecessors(
+  surroundings: Surroundings,
+  report: Report,
+  table: readonly Predecessor[] = predecessors,
+): InheritedSettings {
+  const recognised = table.flatMap((predecessor) => {
+    const recognition = recognise(predecessor, surroundings, report)
+    return recognition === null ? [] : [recognition]
+  })
+  announce(recognised, report)
+  const clashes = findUnitClashes(recognised, surroundings, report)
+  // Later layers win and the first program is to win, so the last one goes first.
+  const reversed = recognised.toReversed()
+  return {
+    names: recognised.map(({ predecessor }) => predecessor.title),
+    defaults: reversed.flatMap(({ predecessor }) => defaultLayers(predecessor, surroundings.cwd)),
+    files: reversed.flatMap(({ predecessor, file }) => (file === null ? [] : fileLayers(predecessor, file, report))),
+    environment: reversed.flatMap(({ predecessor }) =>
+      environmentLayers(predecessor, { ...surroundings, clashes }, report),
+    ),
+  }
+}
+
+export interface Predecessor {
+  /** As its users know it. */
+  readonly title: string
+  /** Name of the provider that it becomes. */
+  readonly provider: string
+  /** Each of these variables recognises it. */
+  readonly recognisedBy: readonly string[]
+  readonly file: PredecessorFile
+  /** Its documented defaults, as JSON pointers of our settings with values. */
+  readonly defaults: (cwd: string) => readonly Assignment[]
+  readonly environment: Readonly<Record<string, PredecessorSetting>>
+}
+
+export interface PredecessorFile {
+  /** Variable that names its configuration file. */
+  readonly variable: string | null
+  /** Where it looked otherwise, relative to the working directory. */
+  readonly candidates: readonly string[]
+  /** Top-level names that recognise the file; none: its name is enough, and it is not read here. */
+  readonly marks: readonly string[]
+  readonly settings: Readonly<Record<string, PredecessorFileSetting>>
+}
+
+export interface PredecessorFileSetting {
+  readonly isRequired: boolean
+  /** Leaves a value of a wrong type as it is: the schema refuses it with its place. */
+  readonly translate: (value: unknown) => readonly Assignment[]
+}
+
+/** A JSON pointer of our settings and its value. */
+export type Assignment = readonly [pointer: string, value: unknown]
+
+export type PredecessorSetting =
+  | {
+      readonly to: string
+      /** What a bare number means. */
+      readonly unit?: 'ms' | 's' | 'm'
+      /** `undefined`: changes nothing. */
+      readonly read?: (value: string, surroundings: Surroundings) => unknown
+    }
+  | { readonly noEffect: string }
+
+export interface Surroundings {
+  readonly cwd: string
+  readonly environment: Environment
+  readonly readFile: ReadFile
+  /** There is a configuration file of our own: then files of other programs mean nothing. */
+  readonly hasOwnFile: boolean
+}
+
+/** All but `environment` yield to our own file. */
+export interface InheritedSettings {
+  readonly names: readonly string[]
+  readonly defaults: readonly Layer[]
+  readonly files: readonly Layer[]
+  readonly environment: readonly Layer[]
+}
+
+interface Recognised {
+  readonly predecessor: Predecessor
+  /** What gave it away. */
+  readonly by: string
+  readonly file: { readonly name: string; readonly tree: SettingsTree } | null
+}
+
+function recognise(predecessor: Predecessor, surroundings: Surroundings, report: Report): Recognised | null {
+  const { environment } = surroundings
+  const variable = predecessor.recognisedBy.find((name) => environment.read(name) !== undefined)
+  const named = predecessor.file.variable === null ? undefined : environment.read(predecessor.file.variable)
+  if (variable !== undefined && named !== undefined) {
+    return { predecessor, by: environment.place(variable), file: readNamedFile(predecessor, surroundings, report) }
+  }
+  if (variable !== undefined) return { predecessor, by: environment.place(variable), file: null }
+  return surroundings.hasOwnFile ? null : recogniseFile(predecessor, surroundings, report)
+}
+
+function readNamedFile(predecessor: Predecessor, surroundings: Surroundings, report: Report): Recognised['file'] {
+  const variable = predecessor.file.variable ?? ''
+  const name = surroundings.environment.read(variable) ?? ''
+  const path = resolve(surroundings.cwd, name)
+  report.watch(path)
+  const file = readTextFile(surroundings.readFile, path)
+  if (file.text === null) {
+    report.problem(surroundings.environment.place(variable), `${name} cannot be read: ${file.fault}`)
+    return null
+  }
+  const tree = parseSettingsFile({ name, ending: '.json', text: file.text }, report)
+  return tree === null ? null : { name, tree }
+}
+
+function recogniseFile(predecessor: Predecessor, surroundings: Surroundings, report: Report): Recognised | null {
+  const { candidates, marks } = predecessor.file
+  for (const name of candidates) {
+    const path = join(surroundings.cwd, name)
+    const { text } = readTextFile(surroundings.readFile, path)
+    // A file with a mistake in it still says whose it is.
+    if (text === null || !marks.every((mark) => text.includes(`"${mark}"`))) continue
+    report.watch(path)
+    if (marks.length === 0) return { predecessor, by: name, file: null }
+    const tree = parseSettingsFile({ name, ending: '.json', text }, report)
+    if (tree === null) return { predecessor, by: name, file: null }
+    if (marks.every((mark) => Object.hasOwn(tree, mark))) return { predecessor, by: name, file: { name, tree } }
+  }
+  return null
+}
+
+function announce(recognised: readonly Recognised[], report: Report): void {
+  for (const { predecessor, by } of recognised) {
+    report.notice(`settings of ${predecessor.title} recognised by ${by}: they become provider ${predecessor.provider}`)
+  }
+  const [first, second] = recognised
+  if (first === undefined || second === undefined) return
+  report.notice(`${first.predecessor.title} gives the port and the default provider, unless they are set`)
+}
+
+/** Names whose bare number means different things to programs that are both present. */
+function findUnitClashes(
+  recognised: readonly Recognised[],
+  { environment }: Surroundings,
+  report: Report,
+): ReadonlySet<string> {
+  const clashes = new Set<string>()
+  const names = new Set(recognised.flatMap(({ predecessor }) => Object.keys(predecessor.environment)))
+  for (const name of names) {
+    const value = environment.read(name)
+    if (value === undefined || !bareNumber.test(value)) continue
+    const readings = recognised.flatMap(({ predecessor }) => {
+      const setting = predecessor.environment[name]
+      return setting !== undefined && 'unit' in setting ? [{ title: predecessor.title, unit: setting.unit }] : []
+    })
+    if (new Set(readings.map(({ unit }) => unit)).size < 2) continue
+    clashes.add(name)
+    const said = readings.map(({ title, unit }) => `${unit} to ${title}`).join(', ')
+    report.problem(environment.place(name), `write the number with a unit, such as 30s: without one it means ${said}`)
+  }
+  return clashes
+}
+
+const bareNumber = /^\d+$/
+
+function defaultLayers(predecessor: Predecessor, cwd: string): readonly Layer[] {
+  return predecessor.defaults(cwd).map(([pointer, value]) => ({
+    tree: treeOf(pointer, value),
+    place: (at) => `${showPointer(at)} (default of ${predecessor.title})`,
+  }))
+}
+
+function fileLayers(
+  { file: { settings } }: Predecessor,
+  { name, tree }: { readonly name: string; readonly tree: SettingsTree },
+  report: Report,
+): readonly Layer[] {
+  mentionUnknown({ name, tree, known: Object.keys(settings), pointer: '' }, report)
+  return Object.entries(settings).flatMap(([from, { isRequired, translate }]) => {
+    const value = pointerNames(from).reduce<unknown>((at, part) => (isTree(at) ? at[part] : undefined), tree)
+    const place = `${name}: ${showPointer(from)}`
+    if (value === undefined || value === null || value === '') {
+      if (isRequired) report.problem(place, 'is missing')
+      return []
+    }
+    const hasParts = typeof value === 'object'
+    return translate(value).map(([to, translated]) => ({
+      tree: treeOf(to, translated),
+      place: (at) => (hasParts ? `${name}: ${showPointer(from + at.slice(to.length))}` : place),
+    }))
+  })
+}
+
+interface UnknownCheck {
+  readonly name: string
+  readonly tree: SettingsTree
+  readonly known: readonly string[]
+  readonly pointer: string
+}
+
+function mentionUnknown({ name, tree, known, pointer }: UnknownCheck, report: Report): void {
+  for (const [part, value] of Object.entries(tree)) {
+    const at = `${pointer}/${part}`
+    if (known.includes(at)) continue
+    if (isTree(value) && known.some((each) => each.startsWith(`${at}/`))) {
+      mentionUnknown({ name, tree: value, known, pointer: at }, report)
+      continue
+    }
+    report.notice(`${name}: ${/^[A-Za-z_]\w{0,31}$/.test(part) ? showPointer(at) : 'a setting'} has no effect here`)
+  }
+}
+
+function environmentLayers(
+  predecessor: Predecessor,
+  surroundings: Surroundings & { readonly clashes: ReadonlySet<string> },
+  report: Report,
+): readonly Layer[] {
+  const { environment, clashes } = surroundings
+  return Object.entries(predecessor.environment).flatMap(([name, setting]) => {
+    const value = environment.read(name)
+    if (value === undefined || clashes.has(name)) return []
+    if ('noEffect' in setting) {
+      report.notice(`${environment.place(name)} has no effect here: ${setting.noEffect}`)
+      return []
+    }
+    const translated = translateValue(value, setting, surroundings)
+    if (translated === undefined) return []
+    return [{ tree: treeOf(setting.to, translated), place: () => environment.place(name) }]
+  })
+}
+
+function translateValue(
+  value: string,
+  { unit, read }: Exclude<PredecessorSetting, { noEffect: string }>,
+  surroundings: Surroundings,
+): unknown {
+  if (unit !== undefined && bareNumber.test(value)) return `${value}${unit}`
+  return read ? read(value, surroundings) : value
+}
+
+/** What stands before `/chat/completions` if a path is left; else the endpoint itself, since a bare host would get `/v1`. */
+function chatEndpoint(url: unknown): Assignment {
+  const base =
+    typeof url === 'string' ? /^(https?:\/\/[^/?#]+\/[^?#]*[^/?#])\/+chat\/completions\/?$/.exec(url)?.[1] : undefined
+  if (base !== undefined) return ['/providers/api_proxy/base_url', base]
+  return ['/providers/api_proxy/chat_url', url]
+}
+
+function redirects(value: unknown): unknown {
+  if (!isTree(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([model, target]) => [
+      model,
+      typeof target === 'string' ? `api_proxy/${target}` : target,
+    ]),
+  )
+}
+
+function retriesToAttempts(value: string): unknown {
+  return bareNumber.test(value) ? Number(value) + 1 : value
+}

@@ -1,0 +1,299 @@
+/** The operator's file: every setting with its meaning and default. Closed: what is not named here is refused. */
+import { type Static, type TProperties, type TSchema, Type } from '@sinclair/typebox'
+import { durationPattern, positiveDurationPattern, sizePattern } from './units.ts'
+
+const port = (byDefault: number) =>
+  Type.Integer({
+    minimum: 0,
+    maximum: 65535,
+    default: byDefault,
+    description: 'Port to listen on; 0: any free one.',
+    errorMessage: 'must be a port number from 0 to 65535',
+  })
+
+const price = closed(
+  {
+    input: amount('USD per million input tokens.'),
+    output: amount('USD per million output tokens.'),
+    cached_input: Type.Optional(amount('USD per million input tokens that upstream had cached.')),
+  },
+  { errorMessage: 'must be a price such as { input: 0.15, output: 0.60 }, in USD per million tokens' },
+)
+
+const server = section({
+  host: text({ default: '0.0.0.0', description: 'Address to listen on.' }),
+  port: port(7860),
+  cors_origins: texts({
+    default: ['*'],
+    description: 'Origins that browsers may call from; "*" for all, an empty list switches CORS off.',
+  }),
+  max_body: size('64MiB', 'Largest request body.'),
+  shutdown_grace: Type.String({
+    pattern: durationPattern,
+    default: '30s',
+    description: 'How long running calls may take to finish after SIGTERM.',
+    errorMessage: needsUnit('0s, 30s'),
+  }),
+  keep_alive: duration('15s', 'Silence after which a stream gets a comment line, so that proxies do not cut it.'),
+  swagger: flag(true, 'Serves Swagger UI at /swagger.'),
+})
+
+const clientKey = closed(
+  {
+    name: Type.Optional(
+      text({ description: 'Shown in logs and statistics; client-1, client-2, … where it is left out.' }),
+    ),
+    key: text({ description: 'The secret that the client sends.' }),
+    models: Type.Optional(
+      texts({ description: 'Model names this key may use; "*" stands for any text. Default: all.' }),
+    ),
+    stateful: Type.Optional(
+      Type.Boolean({
+        description:
+          'May use files, batches, threads and other objects that live at an upstream account. Default: only while it is the only client key.',
+        errorMessage: 'must be true or false',
+      }),
+    ),
+  },
+  { errorMessage: 'must be a key in quotes, or { name, key, models, stateful }' },
+)
+
+const access = section({
+  admin_key: Type.Optional(
+    text({ description: 'Opens statistics and administration. Default: generated at first start.' }),
+  ),
+  anonymous: flag(false, 'Lets everybody use /v1 without a key.'),
+  public_models: flag(false, 'Lets everybody read /v1/models without a key.'),
+  client_keys: Type.Array(Type.Union([text({ description: 'The secret alone.' }), clientKey]), {
+    default: [],
+    description: 'Keys that open /v1.',
+    errorMessage: 'must be a list of client keys',
+  }),
+})
+
+const provider = closed(
+  {
+    type: choice(['openai'], { default: 'openai', description: 'What the upstream speaks.' }),
+    base_url: Type.Optional(
+      text({ description: 'What stands before /chat/completions; one without a path gets /v1.' }),
+    ),
+    chat_url: Type.Optional(
+      text({ description: 'Full URL of the chat endpoint, where it is not base_url + /chat/completions.' }),
+    ),
+    keys: Type.Optional(texts({ description: 'API keys.' })),
+    keys_file: Type.Optional(
+      Type.Union([text({}), texts({})], {
+        description: 'File with an API key on each line, or a list of such files; relative to the folder of this file.',
+        errorMessage: 'must be a file name or a list of file names',
+      }),
+    ),
+    headers: Type.Record(Type.String(), text({}), {
+      default: {},
+      description: 'Headers sent with every upstream request.',
+      errorMessage: 'must be headers with their values, such as { x-team: red }',
+    }),
+    rotation: choice(['round_robin', 'least_busy', 'sticky'], {
+      default: 'round_robin',
+      description: 'How the next credential is chosen.',
+    }),
+    start_index: count({
+      minimum: 0,
+      default: 0,
+      description: 'Position of the credential that round robin begins with.',
+    }),
+    blacklist: section({
+      threshold: count({ minimum: 1, default: 3, description: 'Failures in a row after which a credential rests.' }),
+      cooldown: duration('60s', 'How long it rests when upstream names no time.'),
+      recheck: duration('1h', 'How often a blacklisted credential is tried again in the background.'),
+    }),
+    breaker: section({
+      failures: count({ minimum: 1, default: 5, description: 'Failures in a row that open the circuit breaker.' }),
+      ratio: Type.Number({
+        exclusiveMinimum: 0,
+        maximum: 1,
+        default: 0.5,
+        description: 'Share of failed calls in the window that opens it.',
+        errorMessage: 'must be a number above 0 and at most 1',
+      }),
+      min_calls: count({ minimum: 1, default: 20, description: 'Calls in the window before the ratio counts.' }),
+      window: duration('30s', 'Time over which the ratio is taken.'),
+      open: duration('30s', 'How long it stays open at first; doubles each time.'),
+      max_open: duration('5m', 'How long it stays open at most.'),
+    }),
+    timeouts: section({
+      first_byte: duration('60s', 'From the start of an attempt to the first event, connecting included.'),
+      answer: Type.Optional(
+        duration(null, 'The same for an answer that is not streamed. Default: first_byte where that is set, else 10m.'),
+      ),
+      idle: duration('120s', 'Longest silence between two pieces of an answer.'),
+    }),
+    max_attempts: count({ minimum: 1, default: 4, description: 'Attempts of one call at this provider.' }),
+    max_wait: duration('120s', 'All attempts of one call together, until the first content.'),
+    proxy: Type.Optional(text({ description: 'http:// or https:// proxy for calls to this provider.' })),
+    http2: flag(false, 'Speaks HTTP/2 to the upstream.'),
+    stream_usage: choice(['auto', 'never'], {
+      default: 'auto',
+      description:
+        'auto: asks a stream for its token counts and stops where upstream refuses; never: leaves requests alone.',
+    }),
+    max_idle_sockets: Type.Optional(
+      count({ minimum: 0, description: 'Idle connections kept for later; never bounds calls.' }),
+    ),
+  },
+  { errorMessage: 'must be a provider such as { base_url: "https://api.openai.com/v1", keys_file: keys.txt }' },
+)
+
+const modelRoute = closed(
+  {
+    target: Type.Optional(text({ description: 'provider/model' })),
+    targets: Type.Optional(texts({ description: 'provider/model, tried in order.' })),
+    price: Type.Optional(price),
+  },
+  { errorMessage: 'must be "provider/model", or { target or targets, price }' },
+)
+
+const settingsSchema = closed({
+  $schema: Type.Optional(text({ description: 'Address of this schema, for editors.' })),
+  server,
+  access,
+  providers: Type.Record(Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$' }), provider, {
+    additionalProperties: false,
+    default: {},
+    description: 'Upstreams by a name of your own.',
+    errorMessage: 'must be providers by their names',
+  }),
+  models: Type.Record(Type.String(), Type.Union([text({ description: 'provider/model' }), modelRoute]), {
+    default: {},
+    description:
+      'Model names and where their calls go. "*" in a name stands for any text, in a target for the whole name asked for.',
+    errorMessage: 'must be model names with their targets',
+  }),
+  default_provider: Type.Optional(
+    text({ description: 'Where every other model name and path goes. Default: the only provider, if there is one.' }),
+  ),
+  metrics: section({ public: flag(false, 'Lets everybody read /metrics without the admin key.') }),
+  store: section({
+    retention: duration('90d', 'How long the record of a single call is kept.'),
+    timezone: text({ default: 'UTC', description: 'IANA time zone in which days of the statistics begin.' }),
+  }),
+  log: section({
+    level: choice(['debug', 'info', 'warn', 'error'], {
+      default: 'info',
+      description: 'Least important lines to write.',
+    }),
+    format: choice(['auto', 'json', 'text'], {
+      default: 'auto',
+      description: 'auto: coloured text on a terminal, JSON elsewhere.',
+    }),
+    path: Type.Optional(text({ description: 'File to write to instead of standard output; rotated.' })),
+    retention: duration('7d', 'How long rotated log files are kept.'),
+  }),
+  prices: Type.Record(Type.String(), price, {
+    default: {},
+    description: 'Prices by model name, over the built-in table; a name may end in "*".',
+    errorMessage: 'must be model names with their prices',
+  }),
+  default_model_price: closed(price.properties, {
+    default: { input: 1, output: 3 },
+    description: 'Price of a model that no table knows.',
+    errorMessage: price.errorMessage,
+  }),
+})
+
+/** What the schema makes of a file: defaults filled in, units still as text. */
+export type Settings = Static<typeof settingsSchema>
+export type ProviderSettings = Static<typeof provider>
+export type PriceSettings = Static<typeof price>
+export type ClientKeySettings = Static<typeof clientKey>
+
+/** Demands what has a default, because defaults are filled in before it is asked. */
+export { settingsSchema }
+
+/** JSON Schema for editors: only what has no default is required. */
+export const configSchema: Readonly<Record<string, unknown>> = {
+  $schema: 'http://json-schema.org/draft-07/schema#',
+  title: 'any2api configuration',
+  ...(withoutDefaultedRequired(JSON.parse(JSON.stringify(settingsSchema))) as Record<string, unknown>),
+}
+
+function closed<Properties extends TProperties>(properties: Properties, options: Annotations = {}) {
+  return Type.Object(properties, { additionalProperties: false, ...options })
+}
+
+/** A group of settings that may be left out as a whole. */
+function section<Properties extends TProperties>(properties: Properties) {
+  const names = Object.keys(properties).join(', ')
+  return closed(properties, { default: {}, errorMessage: `must be a group of settings: ${names}` })
+}
+
+interface Annotations {
+  readonly default?: unknown
+  readonly description?: string
+  readonly errorMessage?: string
+}
+
+function text(options: Annotations) {
+  return Type.String({
+    minLength: 1,
+    errorMessage: 'must be text (numbers and the like in quotes) and not empty',
+    ...options,
+  })
+}
+
+function texts(options: Annotations) {
+  const item = Type.String({ errorMessage: 'must be text (numbers and the like in quotes)' })
+  return Type.Array(item, { errorMessage: 'must be a list of texts, such as ["a", "b"]', ...options })
+}
+
+function flag(byDefault: boolean, description: string) {
+  return Type.Boolean({ default: byDefault, description, errorMessage: 'must be true or false' })
+}
+
+function count(options: { minimum: number; default?: number; description: string }) {
+  return Type.Integer({ ...options, errorMessage: `must be a whole number, at least ${options.minimum}` })
+}
+
+function amount(description: string) {
+  return Type.Number({ minimum: 0, description, errorMessage: 'must be a number, at least 0' })
+}
+
+function duration(byDefault: string | null, description: string) {
+  return Type.String({
+    pattern: positiveDurationPattern,
+    ...(byDefault === null ? {} : { default: byDefault }),
+    description,
+    errorMessage: needsUnit('500ms, 45s, 5m, 1h or 90d'),
+  })
+}
+
+function size(byDefault: string, description: string) {
+  return Type.String({
+    pattern: sizePattern,
+    default: byDefault,
+    description,
+    errorMessage: 'must be a size with its unit, such as 512KiB, 10MB or 64MiB',
+  })
+}
+
+function needsUnit(examples: string): string {
+  return `must be a duration with its unit, such as ${examples}`
+}
+
+function choice<const Names extends readonly string[]>(names: Names, options: Annotations) {
+  const literals = names.map((name) => Type.Literal(name as Names[number]))
+  return Type.Union(literals, { ...options, errorMessage: `must be one of ${names.join(', ')}` })
+}
+
+function withoutDefaultedRequired(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withoutDefaultedRequired)
+  if (typeof schema !== 'object' || schema === null) return schema
+  const { properties, required } = schema as { properties?: Record<string, TSchema>; required?: unknown }
+  const stillRequired = Array.isArray(required)
+    ? required.filter((name) => typeof name === 'string' && properties?.[name]?.default === undefined)
+    : null
+  const entries = Object.entries(schema)
+    .filter(([name]) => stillRequired === null || name !== 'required')
+    .map(([name, inner]) => [name, withoutDefaultedRequired(inner)])
+  if (stillRequired !== null && stillRequired.length > 0) entries.push(['required', stillRequired])
+  return Object.fromEntries(entries)
+}
