@@ -41,6 +41,11 @@ export function checkAccess(question: AccessQuestion, id: string): Visitor {
   throw noAdminKey(secret !== null)
 }
 
+/** Throws GatewayError 401 unless the admin key was given. */
+export function requireAdmin(visitor: Visitor): void {
+  if (!visitor.isAdmin) throw noAdminKey(false)
+}
+
 const anonymousClient: ClientKey = { name: 'anonymous', hash: '', label: 'anonymous', models: null, isStateful: null }
 
 /** `Authorization: Bearer`, else `x-api-key`, else `api-key`; null when none is given. */

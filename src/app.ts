@@ -1,35 +1,39 @@
 /** The HTTP surface on one screen: identity and access first, every route in order, and the one place where errors are rendered. */
 import { Elysia } from 'elysia'
 import { checkAccess, type Visitor } from './access.ts'
-import type { Clock } from './clock.ts'
 import { GatewayError } from './errors.ts'
 import { errorBody } from './formats/openai.ts'
-import type { Gateway } from './gateway/gateway.ts'
-import { describeError, type Logger } from './log.ts'
-import { chatCompletions } from './routes/chat-completions.ts'
+import { describeError } from './log.ts'
+import { adminConfig, adminConfigDocumentation } from './routes/admin-config.ts'
+import { adminReload, adminReloadDocumentation } from './routes/admin-reload.ts'
+import { adminRequests, adminRequestsDocumentation } from './routes/admin-requests.ts'
+import { blacklist, blacklistDocumentation } from './routes/blacklist.ts'
+import type { CallContext } from './routes/call.ts'
+import { chatCompletions, chatDocumentation } from './routes/chat-completions.ts'
 import { createCors } from './routes/cors.ts'
-import { health, ready } from './routes/health.ts'
-import { model, models } from './routes/models.ts'
+import { favicon } from './routes/favicon.ts'
+import { health, healthDocumentation, ready, readyDocumentation } from './routes/health.ts'
+import { home, homeDocumentation } from './routes/home.ts'
+import { metrics, metricsDocumentation } from './routes/metrics.ts'
+import { model, modelDocumentation, models, modelsDocumentation } from './routes/models.ts'
+import { openApiDocument } from './routes/openapi.ts'
+import { forOperator, type OperatorParts } from './routes/operator.ts'
 import { passthrough } from './routes/passthrough.ts'
-import type { Store } from './stores/store.ts'
+import { passthroughDocumentation } from './routes/passthrough-documentation.ts'
+import { resetKeys, resetKeysByGetDocumentation, resetKeysDocumentation } from './routes/reset-keys.ts'
+import { saveStats, saveStatsDocumentation } from './routes/save-stats.ts'
+import { stats, statsDocumentation } from './routes/stats.ts'
+import { swagger, swaggerPaths } from './routes/swagger.ts'
 
-export interface AppParts {
-  readonly gateway: Gateway
-  readonly store: Store
-  readonly clock: Clock
-  readonly log: Logger
-  readonly version: string
-  /** Unix milliseconds. */
-  readonly startedAt: number
-}
+export type AppParts = OperatorParts
 
 const nobody: Visitor = { id: '', client: null, isAdmin: false }
 
 export function createApp(parts: AppParts) {
-  const { gateway, clock, log } = parts
+  const { gateway, clock, log, version } = parts
   const healthParts = { ...parts, now: clock.now }
   const cors = createCors(() => gateway.config().server.corsOrigins)
-  const unread = { parse: 'none' } as const
+  const ui = swagger({ gateway, openApi: () => openApiDocument(version, documentedRoutes()) })
 
   /** Under `/v1` the Response goes out as it was made: nothing of Elysia's is merged into it, so its headers are set here. */
   const finish = (visitor: Visitor, request: Request, response: Response): Response => {
@@ -37,12 +41,20 @@ export function createApp(parts: AppParts) {
     cors.addHeaders(request, response.headers)
     return response
   }
+  /** The parts are named one by one: a handler that takes the whole context makes Elysia parse query, cookies and headers for it. */
   const underV1 =
-    <Context extends { request: Request; visitor: Visitor }>(handler: (context: Context) => Promise<Response>) =>
-    async (context: Context): Promise<Response> =>
-      finish(context.visitor, context.request, await handler(context))
+    (handler: (context: CallContext) => Promise<Response>) =>
+    async ({ request, server, visitor }: CallContext): Promise<Response> =>
+      finish(visitor, request, await handler({ request, server, visitor }))
 
-  const app = new Elysia({ normalize: false })
+  // One router, and it reads the same path as the access check: the runtime's own takes `//host/stats` for `/stats`, and
+  // Elysia's skips a host name's first letters unless told that they may be few. Loose paths would open `/stats/`.
+  const app = new Elysia({
+    normalize: false,
+    strictPath: true,
+    systemRouter: false,
+    handler: { standardHostname: false },
+  })
     .decorate('visitor', nobody as Visitor)
     .onRequest((context) => {
       const { request, set } = context
@@ -54,8 +66,8 @@ export function createApp(parts: AppParts) {
       if (!path.startsWith('/v1/')) {
         set.headers['x-request-id'] = id
         cors.addHeaders(request, set.headers)
-        // An unknown path is told so, with or without a key; what exists is closed unless it is listed as open.
-        if (!isKnown(path)) return
+        // An unknown path is told so, with or without a key, and goes no further: no route is reached unchecked.
+        if (methodsOf(path).length === 0) throw unknownRoute(request)
       }
       context.visitor = checkAccess({ request, path, config: gateway.config(), clientKeys: gateway.clientKeys }, id)
     })
@@ -66,12 +78,30 @@ export function createApp(parts: AppParts) {
       if (set.headers['x-request-id'] !== undefined) return response
       return finish(visitor ?? nobody, request, response)
     })
-    .get('/health', health(healthParts))
-    .get('/health/ready', ready(healthParts))
-    .get('/v1/models', underV1(models(parts)))
-    .get('/v1/models/*', underV1(model(parts)))
-    .post('/v1/chat/completions', underV1(chatCompletions(parts)), unread)
-    .all('/v1/*', underV1(passthrough(parts)), unread)
+    .get('/', home(healthParts), { detail: homeDocumentation })
+    .get('/favicon.ico', favicon())
+    .get('/health', health(healthParts), { detail: healthDocumentation })
+    .get('/health/ready', ready(healthParts), { detail: readyDocumentation })
+    .get(swaggerPaths.page, ui.page)
+    .get(swaggerPaths.slash, ui.slash)
+    .get(swaggerPaths.document, ui.document)
+    .get(swaggerPaths.bundle, ui.bundle)
+    .get(swaggerPaths.style, ui.style)
+    .get(swaggerPaths.startScript, ui.startScript)
+    .get(swaggerPaths.ownStyle, ui.ownStyle)
+    .post('/v1/chat/completions', underV1(chatCompletions(parts)), { parse: 'none', detail: chatDocumentation })
+    .get('/v1/models', underV1(models(parts)), { detail: modelsDocumentation })
+    .get('/v1/models/*', underV1(model(parts)), { detail: modelDocumentation })
+    .all('/v1/*', underV1(passthrough(parts)), { parse: 'none' })
+    .get('/stats', forOperator(stats(parts)), { detail: statsDocumentation })
+    .get('/blacklist', forOperator(blacklist(parts)), { detail: blacklistDocumentation })
+    .post('/reset-keys', forOperator(resetKeys(parts)), { parse: 'none', detail: resetKeysDocumentation })
+    .get('/reset-keys', forOperator(resetKeys(parts)), { detail: resetKeysByGetDocumentation })
+    .post('/save_stats', forOperator(saveStats(parts)), { parse: 'none', detail: saveStatsDocumentation })
+    .get('/metrics', metrics(parts), { detail: metricsDocumentation })
+    .post('/admin/reload', forOperator(adminReload(parts)), { parse: 'none', detail: adminReloadDocumentation })
+    .get('/admin/config', forOperator(adminConfig(parts)), { detail: adminConfigDocumentation })
+    .get('/admin/requests', forOperator(adminRequests(parts)), { detail: adminRequestsDocumentation })
 
   function toldOf(error: unknown, visitor: Visitor, request: Request): GatewayError {
     if (error instanceof GatewayError) return error
@@ -91,8 +121,15 @@ export function createApp(parts: AppParts) {
     return [...methods]
   }
 
-  function isKnown(path: string): boolean {
-    return methodsOf(path).length > 0 || path.startsWith('/swagger/')
+  /** Paths as OpenAPI writes them, with those that the wildcard stands for. */
+  function documentedRoutes() {
+    const own = app.routes.map(({ method, path, hooks }) => ({
+      method,
+      path: path.replace('/v1/models/*', '/v1/models/{model}'),
+      detail: hooks.detail,
+    }))
+    const isUnderV1 = (route: { path: string }) => route.path.startsWith('/v1/')
+    return [...own.filter(isUnderV1), ...passthroughDocumentation, ...own.filter((route) => !isUnderV1(route))]
   }
 
   function unknownRoute(request: Request): GatewayError {

@@ -44,7 +44,13 @@ export function loadConfig(sources: ConfigSources): LoadResult {
     files: [...report.files],
     configFile: file.isFound ? file.path : null,
     effective: describeConfig(config),
+    adminKey: () => writtenAdminKey(merged.tree),
   }
+}
+
+function writtenAdminKey({ access }: SettingsTree): string | null {
+  const key = isTree(access) ? access.admin_key : undefined
+  return typeof key === 'string' && key.trim() !== '' ? key.trim() : null
 }
 
 export interface ConfigSources {
@@ -75,6 +81,8 @@ export interface LoadResult {
   readonly configFile: string | null
   /** In the file's words, secrets masked. With problems: what would hold without the refused values. */
   readonly effective: EffectiveSettings
+  /** For commands that call the running gateway. A function, so that nothing prints it by accident. */
+  readonly adminKey: () => string | null
 }
 
 const fileNames: readonly [string, ...string[]] = [

@@ -6,6 +6,7 @@ import { type TSchema, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Usage } from '../domain.ts'
 import { GatewayError } from '../errors.ts'
+import { boundaryOf, formFields } from './form-fields.ts'
 import { findAllMembers, type Span } from './json-members.ts'
 
 /** What the gateway knows of a request body. `modelSpan` is the place of the model's name in the bytes. */
@@ -64,7 +65,8 @@ const chatRequestCheck = TypeCompiler.Compile(chatRequestSchema)
 export function readChatRequest(body: Uint8Array<ArrayBuffer>): RequestView {
   const view = readJsonRequest(body)
   if (view.json !== null && chatRequestCheck.Check(view.json)) return view
-  const json = view.json ?? {}
+  const { json } = view
+  if (json === null) throw badRequest('the request body must be a JSON object', null, 'invalid_json')
   if (json.model === undefined) throw badRequest('you must provide a model parameter', 'model', 'missing_model')
   if (json.messages === undefined) throw badRequest('you must provide a messages parameter', 'messages')
   const problem = chatRequestCheck.Errors(json).First()
@@ -72,17 +74,17 @@ export function readChatRequest(body: Uint8Array<ArrayBuffer>): RequestView {
   throw badRequest(`invalid value for '${param}': ${problem?.message ?? 'wrong type'}`, param)
 }
 
-/** Reads any other JSON body: it must be an object; `model`, if there is one, must be one string. */
+/** Reads any other JSON body; `model`, if there is one, must be one string. */
 export function readJsonRequest(body: Uint8Array<ArrayBuffer>): RequestView {
   const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
   const json = parseJson(buffer)
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
-    throw badRequest('the request body must be a JSON object', null, 'invalid_json')
-  }
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) return emptyView
   const fields = json as Record<string, unknown>
   if (!Object.hasOwn(fields, 'model')) return { ...emptyView, isStream: fields.stream === true, json: fields }
   const spans = findAllMembers(buffer.toString('latin1'), 'model')
-  if (spans.length > 1) throw badRequest("'model' is given more than once", 'model', 'duplicate_model')
+  // Some upstreams (those written in Go) take a name in any case.
+  if (spans.length > 1 || Object.keys(fields).filter(isModelName).length > 1) throw doubledModel()
+  if (fields.model === null) return { ...emptyView, isStream: fields.stream === true, json: fields }
   if (typeof fields.model !== 'string' || fields.model === '') {
     throw badRequest("invalid value for 'model': expected a non-empty string", 'model')
   }
@@ -97,16 +99,20 @@ export function readJsonRequest(body: Uint8Array<ArrayBuffer>): RequestView {
 
 /** Reads the `model` field of a form with files (audio uploads). Everything else in it is the upstream's business. */
 export function readFormRequest(body: Uint8Array<ArrayBuffer>, contentType: string): RequestView {
-  const boundary = /boundary=(?:"([^"]{1,200})"|([^\s;,]{1,200}))/i.exec(contentType)
-  const mark = boundary?.[1] ?? boundary?.[2]
-  if (mark === undefined) throw badRequest('multipart/form-data without a boundary', null, 'invalid_form')
+  const boundary = boundaryOf(contentType)
+  if (boundary === null) throw badRequest('multipart/form-data without a boundary', null, 'invalid_form')
   const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-  const fields = formFields(buffer, mark)
-  const models = fields.filter((field) => field.name === 'model')
-  if (models.length > 1) throw badRequest("'model' is given more than once", 'model', 'duplicate_model')
-  const isStream = fields.some((field) => field.name === 'stream' && field.text === 'true')
-  const span = models[0]
-  if (span === undefined) return { ...emptyView, isStream }
+  const fields = formFields(buffer, boundary)
+  if (fields === null) throw badRequest('the form is not well formed', null, 'invalid_form')
+  const models = fields.filter((field) => field.names.some(isModelName))
+  if (models.length > 1 || (models[0]?.names.length ?? 0) > 1) throw doubledModel()
+  const isStream = fields.some(
+    ({ names, start, end }) =>
+      names[0] === 'stream' && buffer.toString('utf8', start, Math.min(end, start + 5)) === 'true',
+  )
+  const [field] = models
+  if (field === undefined || field.isFile || field.names[0] !== 'model') return { ...emptyView, isStream }
+  const span = { start: field.start, end: field.end }
   const model = buffer.toString('utf8', span.start, span.end)
   if (model === '') throw badRequest("invalid value for 'model': expected a non-empty string", 'model')
   return { model, modelSpan: span, isModelQuoted: false, isStream, json: null }
@@ -181,38 +187,16 @@ function parseJson(buffer: Buffer): unknown {
   }
 }
 
+function isModelName(name: string): boolean {
+  return name.toLowerCase() === 'model'
+}
+
+function doubledModel(): GatewayError {
+  return badRequest("'model' is given more than once", 'model', 'duplicate_model')
+}
+
 function badRequest(message: string, param: string | null, code = 'invalid_request'): GatewayError {
   return new GatewayError(code, message, { status: 400, ...(param === null ? {} : { param }) })
-}
-
-interface FormField extends Span {
-  readonly name: string
-  /** The value, when it is short text. */
-  readonly text: string
-}
-
-const maxFormParts = 1000
-
-/** Names and places of a form's plain fields (RFC 7578); files are stepped over without a look. */
-function formFields(buffer: Buffer, boundary: string): FormField[] {
-  const delimiter = Buffer.from(`--${boundary}`, 'latin1')
-  const fields: FormField[] = []
-  let position = buffer.indexOf(delimiter)
-  for (let parts = 0; position >= 0 && parts < maxFormParts; parts++) {
-    const headStart = position + delimiter.length
-    const headEnd = buffer.indexOf('\r\n\r\n', headStart, 'latin1')
-    const next = buffer.indexOf(`\r\n--${boundary}`, headStart, 'latin1')
-    if (headEnd < 0 || next < 0) break
-    const head = buffer.toString('latin1', headStart, headEnd)
-    const name = /;\s*name\*?=(?:"([^"]*)"|([^\s;]+))/i.exec(head)
-    if (name !== null && headEnd + 4 <= next && !/;\s*filename\*?=/i.test(head)) {
-      const start = headEnd + 4
-      const text = next - start <= 256 ? buffer.toString('utf8', start, next) : ''
-      fields.push({ name: name[1] ?? name[2] ?? '', start, end: next, text })
-    }
-    position = next + 2
-  }
-  return fields
 }
 
 function hasContent(choice: unknown): boolean {

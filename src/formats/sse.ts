@@ -12,9 +12,16 @@ export function splitEvents(latin1: string): { events: string; rest: string } {
   return { events: latin1.slice(0, end), rest: latin1.slice(end) }
 }
 
-/** The events of a text of whole events, each with its blank line. */
-export function eachEvent(events: string): string[] {
-  return events.match(/[\s\S]*?(?:\r\n\r\n|\n\r\n|\n\n|\r\r)/g) ?? []
+/** The events of a text of whole events, each with its blank line; found one by one, since the reader may stop at the first. */
+export function* eachEvent(events: string): Generator<string> {
+  const blankLine = events.includes('\r') ? /\r\n\r\n|\n\r\n|\n\n|\r\r/g : null
+  let start = 0
+  while (start < events.length) {
+    const end = eventEnd(events, start, blankLine)
+    if (end < 0) return
+    yield events.slice(start, end)
+    start = end
+  }
 }
 
 /** The `data` of one event, its lines joined; null when it has none (a comment, a bare `event:`). */
@@ -42,6 +49,15 @@ export const keepAliveComment: Uint8Array = Buffer.from(': keep-alive\n\n')
 
 export function formatEvent(data: unknown): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.from(`data: ${JSON.stringify(data)}\n\n`))
+}
+
+function eventEnd(events: string, start: number, blankLine: RegExp | null): number {
+  if (blankLine === null) {
+    const found = events.indexOf('\n\n', start)
+    return found < 0 ? -1 : found + 2
+  }
+  blankLine.lastIndex = start
+  return blankLine.test(events) ? blankLine.lastIndex : -1
 }
 
 function endAfter(text: string, mark: string): number {

@@ -4,9 +4,11 @@
  */
 import type { Config, Outcome, Usage } from '../domain.ts'
 import { UpstreamError } from '../errors.ts'
+import { chatChunks } from '../formats/chat-chunks.ts'
 import { errorBody } from '../formats/openai.ts'
-import { formatEvent, keepAliveComment } from '../formats/sse.ts'
+import { formatEvent, keepAliveComment, parseEventJson } from '../formats/sse.ts'
 import { describeError } from '../log.ts'
+import { cutSecret } from '../providers/classify-refusal.ts'
 import type { Call } from '../providers/provider.ts'
 import { connectionError } from '../providers/upstream-fetch.ts'
 import { createClientStream, type Sink } from './client-stream.ts'
@@ -58,7 +60,7 @@ function startPassage(parts: AnswerParts, call: Call, keepAliveMs: number): Pass
   const progress: Progress = { attempts: 0, provider: '', targetModel: '', credentialLabel: '', firstByteMs: null }
   let isOver = false
   parts.metrics.begin()
-  const passage: Passage = {
+  return {
     parts,
     call,
     progress,
@@ -73,12 +75,9 @@ function startPassage(parts: AnswerParts, call: Call, keepAliveMs: number): Pass
       parts.record(call, progress, { errorCode: '', usage: null, answerBytes: 0, ...ending })
     },
   }
-  // Usually whoever waits on the signal ends the call. But the runtime may never ask for a body nobody waits for.
-  const leave = () => setTimeout(passage.finish, goneGraceMs, { status: 499, outcome: 'aborted', errorCode: goneCode })
-  call.signal.addEventListener('abort', leave, { once: true })
-  return passage
 }
 
+const eventStreamType = 'text/event-stream; charset=utf-8'
 const goneCode = 'client_closed_request'
 const goneGraceMs = 2000
 
@@ -91,7 +90,8 @@ function respond(passage: Passage, served: Served): Response {
 function respondWhole(passage: Passage, served: Served, answer: WholeAnswer): Response {
   served.end(null)
   passage.begin()
-  const text = Buffer.from(answer.bytes.buffer, answer.bytes.byteOffset, answer.bytes.byteLength).toString('latin1')
+  const text = latin1(answer.bytes)
+  const stream = passage.call.view.isStream ? spelledAsStream(passage, served, answer) : null
   const clientModel = renamedModel(passage.call, served)
   const isJson = /\bjson\b/.test(answer.headers['content-type'] ?? '')
   const body = clientModel !== null && isJson ? Buffer.from(renameModel(text, clientModel), 'latin1') : answer.bytes
@@ -102,10 +102,34 @@ function respondWhole(passage: Passage, served: Served, answer: WholeAnswer): Re
     usage: isJson ? lastUsage(text) : null,
     answerBytes: text.length,
   })
+  if (stream !== null) {
+    const headers = eventHeaders({ ...answer.headers, 'content-type': eventStreamType })
+    return new Response(stream, { status: answer.status, headers })
+  }
   return new Response(answer.status === 204 || answer.status === 304 ? null : body, {
     status: answer.status,
     headers: answer.headers,
   })
+}
+
+/** An upstream that answers a streamed chat call with one JSON body; null when the body is of another kind. */
+function spelledAsStream(passage: Passage, served: Served, answer: WholeAnswer): Uint8Array<ArrayBuffer> | null {
+  const { call } = passage
+  if (call.path !== '/chat/completions') return null
+  const clientModel = renamedModel(call, served)
+  const text = latin1(answer.bytes)
+  const options = call.view.json?.stream_options
+  const isUsageAsked =
+    typeof options === 'object' && options !== null && 'include_usage' in options && options.include_usage === true
+  const chunks = chatChunks(parseEventJson(clientModel === null ? text : renameModel(text, clientModel)), isUsageAsked)
+  return chunks === null ? null : new Uint8Array(Buffer.from(chunks))
+}
+
+const notStreamed = {
+  message: 'the upstream did not stream its answer',
+  type: 'server_error',
+  param: null,
+  code: 'upstream_not_streamed',
 }
 
 function respondStreamed(passage: Passage, served: Served, answer: StreamedAnswer): Response {
@@ -119,6 +143,9 @@ function respondStreamed(passage: Passage, served: Served, answer: StreamedAnswe
 
 function clientStream(passage: Passage, isEvents: boolean, write: (sink: Sink) => Promise<void>): ReadableStream {
   const { clock, log } = passage.parts
+  // Usually whoever waits on the signal ends the call. But the runtime may never ask for a body nobody waits for.
+  const leave = () => setTimeout(passage.finish, goneGraceMs, { status: 499, outcome: 'aborted', errorCode: goneCode })
+  passage.call.signal.addEventListener('abort', leave, { once: true })
   const run = async (sink: Sink) => {
     try {
       await write(sink)
@@ -166,12 +193,9 @@ async function passOnLate(passage: Passage, promised: Promise<Served>, sink: Sin
   }
   const { answer } = served
   if (answer.kind === 'whole') {
-    // An upstream that does not stream: its one JSON body as one event.
     served.end(null)
-    const text = Buffer.from(answer.bytes)
-      .toString('utf8')
-      .replaceAll(/[\r\n]+/g, ' ')
-    sink.write(Buffer.from(`data: ${text}\n\ndata: [DONE]\n\n`))
+    const text = latin1(answer.bytes)
+    sink.write(spelledAsStream(passage, served, answer) ?? formatEvent(errorBody(notStreamed)))
     passage.begin()
     passage.finish({ status: 200, outcome: 'succeeded', usage: lastUsage(text), answerBytes: text.length })
     return
@@ -191,10 +215,14 @@ async function passOn({ passage, served, answer, sink }: PassOn): Promise<void> 
   const { call } = passage
   const tap = createEventTap({
     isEvents: answer.kind === 'events',
-    family: familyOf(call.path),
+    family: familyOf(call),
     clientModel: renamedModel(call, served),
     choices: typeof call.view.json?.n === 'number' ? call.view.json.n : 1,
     isUsageStripped: served.attempt.isUsageAsked,
+    cutSecret: (event) =>
+      Buffer.from(cutSecret(new Uint8Array(Buffer.from(event, 'latin1')), served.attempt.credential)).toString(
+        'latin1',
+      ),
   })
   let failure: UpstreamError | null = null
   let isClientSlow = false
@@ -227,6 +255,10 @@ async function passOn({ passage, served, answer, sink }: PassOn): Promise<void> 
   endStream({ passage, served, answer, sink }, tap, failure)
 }
 
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+}
+
 /** Rejects when the signal fires. */
 function whenAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
@@ -235,13 +267,21 @@ function whenAborted(signal: AbortSignal): Promise<never> {
   })
 }
 
-/** A stream ends in one of four ways, and none of the bad ones looks like the good one. */
+/** A stream ends in one of four ways (an error told, the client gone, cut, whole), and none of the bad ones looks like the good one. */
 function endStream({ passage, served, answer, sink }: PassOn, tap: EventTap, failure: UpstreamError | null): void {
   const { usage, bytes, isComplete, hasError } = tap.ending()
   const counts = { usage, answerBytes: bytes }
+  if (hasError) {
+    // Clients hang up as soon as they have read it: that they left is not the reason.
+    served.end(new UpstreamError('server_error', 'the upstream told of an error in the middle of its answer'))
+    passage.finish({ status: answer.status, outcome: 'failed', errorCode: 'upstream_error', ...counts })
+    return
+  }
   if (passage.call.signal.aborted || failure?.kind === 'client_gone') {
     served.end(clientGone())
     passage.finish({ status: 499, outcome: 'aborted', errorCode: goneCode, ...counts })
+    // One that was only too slow must not take what it has for the whole answer.
+    if (!passage.call.signal.aborted) throw clientGone()
     return
   }
   const cut = isComplete === true ? null : (failure ?? endedEarly(isComplete))
@@ -252,17 +292,15 @@ function endStream({ passage, served, answer, sink }: PassOn, tap: EventTap, fai
       cut.kind === 'timeout'
         ? 'the upstream fell silent in the middle of its answer'
         : 'the upstream broke off in the middle of its answer'
-    if (answer.kind === 'events') {
-      if (!hasError) sink.write(formatEvent(errorBody({ message, type: 'server_error', param: null, code })))
-    }
+    if (answer.kind === 'events')
+      sink.write(formatEvent(errorBody({ message, type: 'server_error', param: null, code })))
     passage.finish({ status: answer.status, outcome: 'cut', errorCode: code, ...counts })
     // Without events there is no way to say it but to break the connection.
     if (answer.kind === 'bytes') throw cut
     return
   }
   served.end(null)
-  if (hasError) passage.finish({ status: answer.status, outcome: 'failed', errorCode: 'upstream_error', ...counts })
-  else passage.finish({ status: answer.status, outcome: 'succeeded', ...counts })
+  passage.finish({ status: answer.status, outcome: 'succeeded', ...counts })
 }
 
 function endedEarly(isComplete: boolean | null): UpstreamError | null {
@@ -302,7 +340,7 @@ function renamedModel(call: Call, served: Served): string | null {
 function eventHeaders(headers: Record<string, string>): Record<string, string> {
   return {
     ...headers,
-    'content-type': headers['content-type'] ?? 'text/event-stream; charset=utf-8',
+    'content-type': headers['content-type'] ?? eventStreamType,
     'cache-control': 'no-cache',
     'x-accel-buffering': 'no',
   }

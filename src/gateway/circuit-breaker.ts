@@ -3,7 +3,7 @@
  * from a target's first failure until it is healthy again, so a healthy target costs a map lookup and nothing more.
  */
 import type { Clock } from '../clock.ts'
-import type { BreakerConfig } from '../domain.ts'
+import type { BreakerConfig, FailureKind } from '../domain.ts'
 import type { Logger } from '../log.ts'
 
 export interface CircuitBreakers {
@@ -13,8 +13,10 @@ export interface CircuitBreakers {
   failed(target: string, config: BreakerConfig): void
   /** The call ended without saying anything of the target; gives a probe's place back. */
   silent(target: string): void
-  /** Opens at once: every credential failed together. */
-  trip(target: string, config: BreakerConfig): void
+  /** Opens at once: every credential failed together, for this cause. */
+  trip(target: string, config: BreakerConfig, cause: FailureKind): void
+  /** What opened it; null when it was not tripped, or is closed. */
+  cause(target: string): FailureKind | null
   /** Unix milliseconds when the next probe may go; null when calls pass. */
   openUntil(target: string): number | null
   list(): BreakerStatus[]
@@ -41,6 +43,7 @@ interface Breaker {
   windowCalls: number
   windowFailures: number
   windowMs: number
+  cause: FailureKind | null
 }
 
 /** Targets are named by clients; more failing ones than this are not kept apart. */
@@ -76,6 +79,7 @@ export function createCircuitBreakers(parts: { clock: Clock; log: Logger }): Cir
       windowCalls: 0,
       windowFailures: 0,
       windowMs: config.windowMs,
+      cause: null,
     }
     breakers.set(target, created)
     return created
@@ -144,10 +148,12 @@ export function createCircuitBreakers(parts: { clock: Clock; log: Logger }): Cir
       const breaker = breakers.get(target)
       if (breaker !== undefined) breaker.isProbing = false
     },
-    trip(target, config) {
+    trip(target, config, cause) {
       const breaker = find(target, config)
+      breaker.cause = cause
       if (breaker.state !== 'open') open(target, breaker, config)
     },
+    cause: (target) => breakers.get(target)?.cause ?? null,
     openUntil(target) {
       const breaker = breakers.get(target)
       if (breaker === undefined || breaker.state === 'closed') return null

@@ -1,4 +1,6 @@
 /** The client keys that are valid now: those of the settings and those kept in the data directory. Secrets are known by their hash only. */
+
+import { hashSecret } from '../config/credential.ts'
 import type { ClientKey } from '../domain.ts'
 import type { StoredKey } from '../stores/store.ts'
 
@@ -41,9 +43,4 @@ export function createClientKeys(): ClientKeys {
       rebuild()
     },
   }
-}
-
-/** SHA-256, hex. */
-export function hashSecret(secret: string): string {
-  return Bun.SHA256.hash(secret, 'hex')
 }

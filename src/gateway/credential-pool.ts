@@ -17,13 +17,16 @@ export interface CredentialPool {
   /** The next credential, counted as busy until `release`; null when none is available. */
   choose(wish: Wish): Credential | null
   release(credential: Credential): void
-  succeeded(credential: Credential): void
+  /** `beganAt` (Unix milliseconds): what worked after a failure has begun after it. */
+  succeeded(credential: Credential, beganAt: number): void
   /** True when this failure took out the last one and all are out for the same cause: the upstream's trouble, not theirs. */
   failed(credential: Credential, error: UpstreamError, scope: string): boolean
   /** The verdict of a check of our own; null: it could not be told. */
   checked(credentialId: string, works: boolean | null): void
   /** Credentials whose check is due, soonest first; each is given once until `checked`. */
   takeDueChecks(most: number): Credential[]
+  /** Out until a re-check finds it working, whenever that is. */
+  isLost(credentialId: string): boolean
   /** Unix milliseconds of the soonest due check; null: none. */
   nextCheckAt(): number | null
   /** Unix milliseconds when the first credential comes back for this scope; null when none is known to. */
@@ -98,13 +101,13 @@ interface State {
   /** Unix milliseconds; null: no check wanted. */
   checkAt: number | null
   isBeingChecked: boolean
-  /** A check of our own was refused, but nothing had proven that the upstream works at all. */
-  isRefusalUnproven: boolean
 }
 
 /** Least busy of so many, counted from the turn: exact for pools of that size, close enough beyond. */
 const leastBusyLook = 16
 const stickyProbes = 8
+/** A prime, so that the steps from one to the next fall on different ones. */
+const stickyStride = 7919
 /** Scopes with a list of their own; a rest for one more model is forgotten. */
 const maxScopes = 64
 const maxRestMs = 3_600_000
@@ -124,6 +127,7 @@ export function createCredentialPool(parts: PoolParts): CredentialPool {
   let available = createAvailableSet<State>([])
   const scopes = new Map<string, AvailableSet<State>>()
   let turn = 0
+  /** Start of the latest attempt that succeeded. */
   let lastSuccessAt = 0
   /** No timed entry ends before this: the only thing a choice has to compare. */
   let nextRecoveryAt = Number.POSITIVE_INFINITY
@@ -201,7 +205,6 @@ export function createCredentialPool(parts: PoolParts): CredentialPool {
     parts.remove(entry)
     if (entry.scope === '') {
       state.checkAt = null
-      state.isRefusalUnproven = false
       state.failuresInRow = 0
       available.add(state)
       for (const [scope, set] of scopes) if (!state.entries.has(scope)) set.add(state)
@@ -230,8 +233,13 @@ export function createCredentialPool(parts: PoolParts): CredentialPool {
     }
   }
 
-  function restFor(state: State, baseMs: number): number {
-    return clock.now() + Math.min(baseMs * 2 ** Math.min(state.strikes, 10), Math.max(baseMs, maxRestMs))
+  /** Longer each time; but calls that fail together are one failure. */
+  function rest(state: State, error: UpstreamError, scope: string): void {
+    if (state.entries.get(scope)?.reason === error.kind) return
+    const baseMs = config.blacklist.cooldownMs
+    const restMs = Math.min(baseMs * 2 ** Math.min(state.strikes, 10), Math.max(baseMs, maxRestMs))
+    exclude(state, createEntry(state, error, { scope, until: clock.now() + restMs }))
+    state.strikes++
   }
 
   function applyFailure(state: State, error: UpstreamError, scope: string): void {
@@ -241,14 +249,12 @@ export function createCredentialPool(parts: PoolParts): CredentialPool {
       case 'blameless':
         return
       case 'rest':
-        exclude(state, createEntry(state, error, { scope: '', until: restFor(state, cooldownMs) }))
-        state.strikes++
+        rest(state, error, '')
         state.checkAt ??= now
         parts.onCheckWanted()
         return
       case 'rest_scope':
-        exclude(state, createEntry(state, error, { scope, until: restFor(state, cooldownMs) }))
-        state.strikes++
+        rest(state, error, scope)
         return
       case 'blacklist': {
         const until = error.retryAfterMs === null ? null : now + Math.max(error.retryAfterMs, cooldownMs)
@@ -272,25 +278,30 @@ export function createCredentialPool(parts: PoolParts): CredentialPool {
     }
   }
 
-  /** All are out for one cause and none has succeeded since the first went out: an outage or a block, not bad credentials. */
+  /**
+   * All that were in use are out for one cause, and none has succeeded since the first went out: an outage or a block, not
+   * bad credentials. Those that were out before tell nothing.
+   */
   function findOutage(kind: FailureKind, scope: string): State[] {
     const isTheirOwn = kind === 'rate_limited' || kind === 'quota_exhausted'
     if (order.length < 2 || isTheirOwn || (scopes.get(scope) ?? available).size() > 0) return []
     const hit: State[] = []
     for (const state of order) {
       const entry = state.entries.get('') ?? state.entries.get(scope)
-      if (entry === undefined || !isSame(entry.reason, kind)) return []
-      if (entry.until === null || entry.since < lastSuccessAt || entry.since < clock.now() - outageWindowMs) return []
+      if (entry === undefined) return []
+      if (entry.until === null || entry.since < clock.now() - outageWindowMs) continue
+      if (!isSame(entry.reason, kind) || entry.since <= lastSuccessAt) return []
       hit.push(state)
     }
-    return hit
+    return hit.length < 2 ? [] : hit
   }
 
   function pick(set: AvailableSet<State>, wish: Wish): State | null {
     const size = set.size()
     if (wish.stickiness !== null) {
+      const stride = order.length % stickyStride === 0 ? 1 : stickyStride
       for (let probe = 0; probe < Math.min(stickyProbes, order.length); probe++) {
-        const state = order[(wish.stickiness + probe * 7919) % order.length]
+        const state = order[(wish.stickiness + probe * stride) % order.length]
         if (state !== undefined && set.has(state) && !wish.excluded.has(state.credential.id)) return state
       }
     }
@@ -321,24 +332,37 @@ export function createCredentialPool(parts: PoolParts): CredentialPool {
     return state.credential
   }
 
-  function succeeded(credential: Credential): void {
+  function succeeded(credential: Credential, beganAt: number): void {
     const state = states.get(credential.id)
-    lastSuccessAt = clock.now()
+    lastSuccessAt = Math.max(lastSuccessAt, beganAt)
     if (state === undefined) return
     state.successes++
     state.failuresInRow = 0
     if (state.entries.size === 0) state.strikes = 0
-    for (const suspect of suspects) confirm(suspect)
-    suspects.clear()
+    if (suspects.size > 0) checkSuspects()
   }
 
-  /** Refused by our own check before anything proved that the upstream works; the next success is that proof. */
+  /** Refused by our own check while nothing proved that the upstream works. With the next success they are checked again. */
   const suspects = new Set<State>()
 
-  function confirm(state: State): void {
-    const entry = state.entries.get('')
-    if (!state.isRefusalUnproven || entry === undefined || entry.reason !== 'invalid_credential') return
-    state.isRefusalUnproven = false
+  function checkSuspects(): void {
+    for (const suspect of suspects) {
+      const entry = suspect.entries.get('')
+      if (entry === undefined) suspects.delete(suspect)
+      else if (isProven(entry)) {
+        suspects.delete(suspect)
+        suspect.checkAt = clock.now()
+      }
+    }
+    parts.onCheckWanted()
+  }
+
+  /** The upstream has served a call that began after this failure. */
+  function isProven(entry: BlacklistEntry): boolean {
+    return lastSuccessAt >= entry.since
+  }
+
+  function confirm(state: State, entry: BlacklistEntry): void {
     state.checkAt = clock.now() + config.blacklist.recheckMs
     exclude(state, { ...entry, until: null })
   }
@@ -398,8 +422,7 @@ export function createCredentialPool(parts: PoolParts): CredentialPool {
         return
       }
       if (entry.reason !== 'invalid_credential') return
-      state.isRefusalUnproven = true
-      if (order.length === 1 || lastSuccessAt > entry.since) confirm(state)
+      if (order.length === 1 || isProven(entry)) confirm(state, entry)
       else suspects.add(state)
     },
     takeDueChecks(most) {
@@ -411,6 +434,7 @@ export function createCredentialPool(parts: PoolParts): CredentialPool {
       for (const state of due) state.isBeingChecked = true
       return due.map((state) => state.credential)
     },
+    isLost: (credentialId) => states.get(credentialId)?.entries.get('')?.until === null,
     nextCheckAt() {
       let next: number | null = null
       for (const state of order) {
@@ -422,9 +446,8 @@ export function createCredentialPool(parts: PoolParts): CredentialPool {
     soonestRecovery(scope) {
       let soonest: number | null = null
       for (const state of order) {
-        const ends = [state.entries.get(''), scope === '' ? undefined : state.entries.get(scope)].map((entry) =>
-          entry === undefined ? 0 : endOf(entry),
-        )
+        const entries = [state.entries.get(''), scope === '' ? undefined : state.entries.get(scope)]
+        const ends = entries.map((entry) => (entry === undefined ? 0 : hopedEnd(entry, state.checkAt)))
         const end = Math.max(...ends)
         if (end === Number.POSITIVE_INFINITY) continue
         if (soonest === null || end < soonest) soonest = end
@@ -492,8 +515,12 @@ function createState(credential: Credential, index: number): State {
     entries: new Map(),
     checkAt: null,
     isBeingChecked: false,
-    isRefusalUnproven: false,
   }
+}
+
+/** A quota may be full again at the next check; a key that was proven bad gives no hope. */
+function hopedEnd(entry: BlacklistEntry, checkAt: number | null): number {
+  return entry.until ?? (entry.reason === 'quota_exhausted' ? checkAt : null) ?? endOf(entry)
 }
 
 function endOf(entry: BlacklistEntry): number {

@@ -13,7 +13,7 @@ import type { Family } from './read-answer.ts'
 export interface EventTap {
   /** What may be sent now; null while an event is incomplete. */
   push(chunk: Uint8Array): Uint8Array | null
-  /** The last event of a stream that ended properly but without its blank line. */
+  /** The last event of a stream that ended properly but without its blank line; null when it is only a piece of one. */
   rest(): Uint8Array | null
   ending(): StreamEnding
 }
@@ -36,6 +36,8 @@ export interface EventTapOptions {
   readonly choices: number
   /** The gateway asked for the usage chunk, the client did not. */
   readonly isUsageStripped: boolean
+  /** Takes our secrets out of an event (latin1) in which the upstream tells of an error. */
+  readonly cutSecret: (event: string) => string
 }
 
 /** Room for the finish chunk, the usage chunk and `[DONE]`; all that is looked at in the end. */
@@ -86,13 +88,16 @@ export function createEventTap(options: EventTapOptions): EventTap {
       tail.push(chunk)
       terminal?.push(chunk)
       if (isGivenUp) return chunk
-      if (!isEdited && parts.length === 0 && endsEvent(chunk)) return chunk
+      if (!isEdited && parts.length === 0 && endsEvent(chunk) && !mayTellError(chunk)) return chunk
       const events = complete(latin1(chunk))
       const edited = isGivenUp ? events : editEvents(events, options)
       return edited === '' ? null : bytesOf(edited)
     },
     rest() {
-      const edited = parts.length === 0 ? '' : editEvents(`${take()}\n\n`, options)
+      const event = `${take()}\n\n`
+      // A piece of an event would be read as a broken one.
+      if (!isWhole(event)) return null
+      const edited = editEvents(event, options)
       return edited === '' ? null : bytesOf(edited)
     },
     ending() {
@@ -111,13 +116,25 @@ export function lastUsage(text: string): Usage | null {
   for (let tries = 0; tries < 8; tries++) {
     position = text.lastIndexOf('"usage"', position - 1)
     if (position < 0) return null
-    // Read as the member of an object that begins here.
-    const span = findMember(`{${text.slice(position)}`, ['usage'])
-    if (span !== null) {
-      const usage = readUsage(parseEventJson(text.slice(position + span.start - 1, position + span.end - 1)))
-      if (usage !== null) return usage
-    }
+    const usage = usageAt(text, position + '"usage"'.length)
+    if (usage !== null) return usage
     if (position === 0) return null
+  }
+  return null
+}
+
+const maxUsageLength = 4096
+
+/** The object after a member's name, read up to its own closing brace. */
+function usageAt(text: string, nameEnd: number): Usage | null {
+  const start = text.indexOf('{', nameEnd)
+  if (start < 0 || !/^\s*:\s*$/.test(text.slice(nameEnd, start))) return null
+  let depth = 0
+  for (let position = start; position < Math.min(text.length, start + maxUsageLength); position++) {
+    const code = text.charCodeAt(position)
+    if (code === 0x7b) depth++
+    // Numbers and names only: no string in it has a brace, and one that had would only not be read.
+    else if (code === 0x7d && --depth === 0) return readUsage(parseEventJson(text.slice(start, position + 1)))
   }
   return null
 }
@@ -130,15 +147,24 @@ export function renameModel(json: string, clientModel: string): string {
   return applyEdit(json, { ...span, text: JSON.stringify(clientModel) })
 }
 
+const noChoices = /"choices"\s*:\s*\[\s*\]/
+
 function editEvents(events: string, options: EventTapOptions): string {
-  const mayHaveUsage = options.isUsageStripped && /"choices"\s*:\s*\[\s*\]/.test(events)
-  if (!mayHaveUsage && options.clientModel === null) return events
+  const mayHaveUsage = options.isUsageStripped && noChoices.test(events)
+  const mayHaveError = events.includes(errorMark)
+  if (!mayHaveUsage && !mayHaveError && options.clientModel === null) return events
   let edited = ''
   for (const event of eachEvent(events)) {
-    if (mayHaveUsage && isUsageChunk(event)) continue
-    edited += options.clientModel === null ? event : renameInEvent(event, options.clientModel)
+    if (mayHaveUsage && noChoices.test(event) && isUsageChunk(event)) continue
+    const told = mayHaveError && isErrorEvent(event) ? options.cutSecret(event) : event
+    edited += options.clientModel === null ? told : renameInEvent(told, options.clientModel)
   }
   return edited
+}
+
+function isWhole(event: string): boolean {
+  const data = eventData(event)?.trim() ?? ''
+  return data === '[DONE]' || (data !== '' && parseEventJson(data) !== undefined)
 }
 
 function isUsageChunk(event: string): boolean {
@@ -157,14 +183,23 @@ function renameInEvent(event: string, clientModel: string): string {
 function hasErrorEvent(text: string): boolean {
   if (!text.includes('error')) return false
   const { events } = splitEvents(text)
-  return eachEvent(events).some((event) => {
-    const data = eventData(event)
-    if (data?.includes('"error') !== true && data?.includes('response.failed') !== true) return false
-    const json = parseEventJson(data)
-    if (typeof json !== 'object' || json === null) return false
-    const fields = json as Record<string, unknown>
-    return isErrorObject(fields) || fields.type === 'error' || fields.type === 'response.failed'
-  })
+  return [...eachEvent(events)].some(isErrorEvent)
+}
+
+/** What every event that tells of an error holds. */
+const errorMark = '"error"'
+
+function isErrorEvent(event: string): boolean {
+  const data = eventData(event)
+  if (data === null || !(data.includes(errorMark) || data.includes('response.failed'))) return false
+  const json = parseEventJson(data)
+  if (typeof json !== 'object' || json === null) return false
+  const fields = json as Record<string, unknown>
+  return isErrorObject(fields) || fields.type === 'error' || fields.type === 'response.failed'
+}
+
+function mayTellError(chunk: Uint8Array): boolean {
+  return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).includes(errorMark)
 }
 
 interface Tail {
@@ -214,7 +249,9 @@ function createTerminalWatch() {
 function endsEvent(chunk: Uint8Array): boolean {
   const last = chunk[chunk.byteLength - 1]
   const before = chunk[chunk.byteLength - 2]
-  return (last === 0x0a && (before === 0x0a || before === 0x0d)) || (last === 0x0d && before === 0x0d)
+  if (last === 0x0d) return before === 0x0d
+  // The end of a line is not yet a blank line.
+  return last === 0x0a && (before === 0x0a || (before === 0x0d && chunk[chunk.byteLength - 3] === 0x0a))
 }
 
 function latin1(bytes: Uint8Array): string {

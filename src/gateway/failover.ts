@@ -6,6 +6,7 @@ import type { Clock } from '../clock.ts'
 import type { Credential, FailureKind, ProviderConfig, Target } from '../domain.ts'
 import { UpstreamError } from '../errors.ts'
 import { describeError, type Logger } from '../log.ts'
+import { isWrittenIn } from '../providers/classify-refusal.ts'
 import type { Attempt, Call, Provider } from '../providers/provider.ts'
 import type { CircuitBreakers } from './circuit-breaker.ts'
 import type { CredentialPool } from './credential-pool.ts'
@@ -29,6 +30,8 @@ export interface Plan {
   readonly stickiness: number | null
   /** Credential on whose account the call's objects live. */
   readonly only: string | null
+  /** Credential to begin with, where it is available. */
+  readonly preferred: string | null
   /** False where a second try could do a thing twice: then only what upstream refused outright is tried again. */
   readonly isRepeatable: boolean
 }
@@ -54,15 +57,18 @@ export interface FailoverParts {
 export class NothingLeftError extends Error {
   readonly last: UpstreamError | null
   readonly why: FailureKind | 'breaker_open' | null
+  /** The failure that hit all credentials at once, where that opened the breaker. */
+  readonly trippedBy: FailureKind | null
   /** Unix milliseconds of the soonest recovery; null when none is known. */
   readonly recoveryAt: number | null
 
-  constructor(last: UpstreamError | null, why: FailureKind | 'breaker_open' | null, recoveryAt: number | null) {
+  constructor(options: Pick<NothingLeftError, 'last' | 'why' | 'trippedBy' | 'recoveryAt'>) {
     super('no upstream is left to try')
     this.name = 'NothingLeftError'
-    this.last = last
-    this.why = why
-    this.recoveryAt = recoveryAt
+    this.last = options.last
+    this.why = options.why
+    this.trippedBy = options.trippedBy
+    this.recoveryAt = options.recoveryAt
   }
 }
 
@@ -85,14 +91,17 @@ export async function failover(parts: FailoverParts, call: Call, plan: Plan, pro
     while (counted < upstream.config.maxAttempts && tries < upstream.config.maxAttempts * freeTriesFactor) {
       const leftMs = upstream.config.maxWaitMs - (clock.monotonic() - call.startedMs)
       if (leftMs <= 0) break
-      if (breakers.enter(targetKey(target)) === 'open') break
+      if (call.signal.aborted) throw clientGone()
+      const entry = breakers.enter(targetKey(target))
+      if (entry === 'open') break
+      const isProbe = entry === 'probe'
       const credential = chooseCredential({ upstream, call, target, plan, tried, last })
       if (credential === null) {
-        breakers.silent(targetKey(target))
+        if (isProbe) breakers.silent(targetKey(target))
         break
       }
       tries++
-      const outcome = await tryOnce({ parts, call, plan, progress, target, upstream, credential, leftMs })
+      const outcome = await tryOnce({ parts, call, plan, progress, target, upstream, credential, leftMs, isProbe })
       if (!(outcome instanceof UpstreamError)) return outcome
       last = outcome
       tried.add(credential.id)
@@ -101,7 +110,7 @@ export async function failover(parts: FailoverParts, call: Call, plan: Plan, pro
       if (!policy.isFree) counted++
       const isLastTarget = target === plan.targets.at(-1)
       if (policy.next === 'target' && !isLastTarget) break
-      if (policy.isBackedOff) {
+      if (policy.isBackedOff && counted < upstream.config.maxAttempts) {
         const backoffMs = Math.min(backoffBaseMs * 2 ** (tries - 1), maxBackoffMs) * (0.5 + clock.random() / 2)
         await clock.sleep(Math.min(backoffMs, leftMs), call.signal)
         if (call.signal.aborted) throw clientGone()
@@ -121,7 +130,7 @@ export function targetKey(target: Target): string {
 
 /** What a refusal for one model and path is remembered under. Ids in paths are left out. */
 export function scopeOf(call: Call, target: Target): string {
-  const path = call.path.split('/', 3).join('/')
+  const path = call.path === '/chat/completions' ? call.path : call.path.split('/', 3).join('/')
   return target.model === '' ? path : `${target.model} ${path}`
 }
 
@@ -136,6 +145,10 @@ interface Choice {
 
 function chooseCredential({ upstream, call, target, plan, tried, last }: Choice): Credential | null {
   const wish = { scope: scopeOf(call, target), stickiness: plan.stickiness, only: plan.only }
+  if (plan.preferred !== null && tried.size === 0) {
+    const preferred = upstream.pool.choose({ ...wish, only: plan.preferred, excluded: nothingExcluded })
+    if (preferred !== null) return preferred
+  }
   const chosen = upstream.pool.choose({ ...wish, excluded: tried.size === 0 ? nothingExcluded : tried })
   if (chosen !== null || tried.size === 0 || last === null) return chosen
   // Every one was tried: after a passing failure the same one may be tried again.
@@ -153,6 +166,8 @@ interface Try {
   readonly upstream: Upstream
   readonly credential: Credential
   readonly leftMs: number
+  /** The one call that finds out whether the target works again. */
+  readonly isProbe: boolean
 }
 
 /** One attempt up to the first content. Returns the failure: it is a value here, since the loop decides. */
@@ -169,8 +184,8 @@ async function tryOnce(one: Try): Promise<Served | UpstreamError> {
     // The runtime may never ask for a body nobody waits for, and then nobody else would give the credential back.
     setTimeout(end, goneGraceMs, clientGone())
   }
-  if (call.signal.aborted) leave()
-  else call.signal.addEventListener('abort', leave, { once: true })
+  call.signal.addEventListener('abort', leave, { once: true })
+  const beganAt = parts.clock.now()
   progress.attempts++
   progress.provider = target.provider
   progress.targetModel = target.model
@@ -189,7 +204,7 @@ async function tryOnce(one: Try): Promise<Served | UpstreamError> {
     deadline.stop()
     call.signal.removeEventListener('abort', leave)
     upstream.pool.release(credential)
-    if (failure === null) upstream.pool.succeeded(credential)
+    if (failure === null) upstream.pool.succeeded(credential, beganAt)
     else report(one, failure)
     // Whatever still runs at the upstream is stopped; after a proper end this does nothing.
     if (failure !== null && !controller.signal.aborted) controller.abort(failure)
@@ -197,12 +212,14 @@ async function tryOnce(one: Try): Promise<Served | UpstreamError> {
   try {
     const response = await plan.send(upstream.provider, call, attempt)
     const answer = await readAnswer(response, {
-      family: familyOf(call.path),
+      family: familyOf(call),
       credential,
+      isEchoed: (phrase) => isWrittenIn(call, phrase),
       model: target.model,
       signal: controller.signal,
       deadline,
       idleMs: config.timeouts.idleMs,
+      isTooLate: () => parts.clock.monotonic() - call.startedMs > config.maxWaitMs,
     })
     // At the first content, not at the end: a probe must not block its target for as long as one answer takes.
     parts.breakers.alive(targetKey(target))
@@ -215,14 +232,14 @@ async function tryOnce(one: Try): Promise<Served | UpstreamError> {
 }
 
 /** Tells pool and breaker of a failure, each as the table says. */
-function report({ parts, call, target, upstream, credential }: Try, failure: UpstreamError): void {
+function report({ parts, call, target, upstream, credential, isProbe }: Try, failure: UpstreamError): void {
   const key = targetKey(target)
   const policy = failurePolicies[failure.kind]
   if (policy.breaker === 'alive') parts.breakers.alive(key)
   else if (policy.breaker === 'failed') parts.breakers.failed(key, upstream.config.breaker)
-  else parts.breakers.silent(key)
+  else if (isProbe) parts.breakers.silent(key)
   const isOutage = upstream.pool.failed(credential, failure, scopeOf(call, target))
-  if (isOutage) parts.breakers.trip(key, upstream.config.breaker)
+  if (isOutage) parts.breakers.trip(key, upstream.config.breaker, failure.kind)
   if (failure.kind === 'client_gone') return
   parts.log.info('attempt failed', {
     id: call.id,
@@ -252,16 +269,17 @@ function mayHaveHappened(failure: UpstreamError): boolean {
 function nothingLeft(parts: FailoverParts, call: Call, plan: Plan, last: UpstreamError | null): NothingLeftError {
   let recoveryAt: number | null = null
   let why: FailureKind | 'breaker_open' | null = null
+  let trippedBy: FailureKind | null = null
   for (const target of plan.targets) {
     const { pool } = plan.upstreamOf(target.provider)
     const scope = scopeOf(call, target)
     const openUntil = parts.breakers.openUntil(targetKey(target))
     const poolUntil = pool.soonestRecovery(scope)
-    if (openUntil !== null) why ??= 'breaker_open'
-    else why ??= pool.commonCause(scope)
+    why ??= openUntil === null ? pool.commonCause(scope) : 'breaker_open'
+    trippedBy ??= openUntil === null ? null : parts.breakers.cause(targetKey(target))
     if (poolUntil === null) continue
     const until = Math.max(openUntil ?? 0, poolUntil)
     if (until > parts.clock.now()) recoveryAt = Math.min(recoveryAt ?? until, until)
   }
-  return new NothingLeftError(last, why, recoveryAt)
+  return new NothingLeftError({ last, why, trippedBy, recoveryAt })
 }

@@ -5,7 +5,8 @@
 import type { Clock } from '../clock.ts'
 import type { BlacklistEntry, ClientKey, Config, Target } from '../domain.ts'
 import { GatewayError } from '../errors.ts'
-import type { Logger } from '../log.ts'
+import { errorBody } from '../formats/openai.ts'
+import { describeError, type Logger } from '../log.ts'
 import type { Call, Model, Provider } from '../providers/provider.ts'
 import { createProvider } from '../providers/registry.ts'
 import type { Pin, Store } from '../stores/store.ts'
@@ -20,16 +21,19 @@ import { createPriceTable } from './pricing.ts'
 import { createRecheck } from './recheck.ts'
 import { createModelResolver, createPatternMatch, type ModelResolver } from './resolve-model.ts'
 import { leavesObject, natureOfPath } from './stateful-paths.ts'
+import { tellClient } from './tell-client.ts'
 import { createRecordCall } from './usage.ts'
 
 export interface Gateway {
   /** The configuration in force. */
   config(): Config
-  /** `POST /v1/chat/completions`. Throws GatewayError. */
+  /** `POST /v1/chat/completions`. A refusal is a Response too. */
   chat(call: Call): Promise<Response>
-  /** Any other path under `/v1`. Throws GatewayError. */
+  /** Any other path under `/v1`. A refusal is a Response too. */
   forward(call: Call): Promise<Response>
   listModels(client: ClientKey | null): Promise<Model[]>
+  /** Null when the client may not ask for it, or nobody would answer. */
+  findModel(client: ClientKey | null, model: string): Promise<Model | null>
   /** Calls under way finish with the configuration they began with. */
   reload(config: Config): void
   readonly clientKeys: ClientKeys
@@ -63,6 +67,13 @@ export interface GatewayParts {
   readonly remembered: { readonly blacklist: readonly BlacklistEntry[]; readonly pins: readonly Pin[] }
 }
 
+interface PinWish {
+  readonly target: Target
+  readonly upstream: Upstream
+  /** To another account when the pinned one is lost: the call needs nothing that lives there. */
+  readonly mayMove: boolean
+}
+
 interface Snapshot {
   readonly config: Config
   readonly resolver: ModelResolver
@@ -83,13 +94,8 @@ export function createGateway(parts: GatewayParts): Gateway {
   let snapshot = build(parts.config)
   recheck.wake()
 
-  const answerParts: AnswerParts = {
-    clock,
-    log,
-    breakers,
-    metrics,
-    record: createRecordCall({ clock, log, store, metrics, priceOf: (target, model) => priceOfCall(target, model) }),
-  }
+  const record = createRecordCall({ clock, log, store, metrics, priceOf: priceOfCall })
+  const answerParts: AnswerParts = { clock, log, breakers, metrics, record }
 
   function build(config: Config): Snapshot {
     const upstreams = new Map<string, Upstream>()
@@ -127,13 +133,27 @@ export function createGateway(parts: GatewayParts): Gateway {
     return created
   }
 
+  /** A call that is refused here ends here: it has its record all the same. */
+  function recorded(call: Call, serveCall: () => Promise<Response>): Promise<Response> {
+    try {
+      return serveCall()
+    } catch (cause) {
+      const error = tellClient(cause, clock.now())
+      if (error.code === 'internal_error')
+        log.error('a call failed in a way that nobody foresaw', { id: call.id, ...describeError(cause) })
+      const progress = { attempts: 0, provider: '', targetModel: '', credentialLabel: '', firstByteMs: null }
+      const outcome = error.status >= 500 ? 'failed' : 'refused'
+      record(call, progress, { status: error.status, outcome, errorCode: error.code, usage: null, answerBytes: 0 })
+      return Promise.resolve(Response.json(errorBody(error), { status: error.status, headers: error.headers }))
+    }
+  }
+
   function priceOfCall(targetModel: string, model: string) {
     return snapshot.resolver.resolve(model).price ?? priceOf(targetModel)
   }
 
   function chat(call: Call): Promise<Response> {
-    const { view } = call
-    refuseModel(call.client, view.model)
+    refuseModel(call.client, call.view.model)
     return serve(call, (provider, one, attempt) => provider.chat(one, attempt))
   }
 
@@ -146,33 +166,51 @@ export function createGateway(parts: GatewayParts): Gateway {
     })
   }
 
+  async function findModel(client: ClientKey | null, model: string): Promise<Model | null> {
+    if (client !== null && !isModelAllowed(client, model)) return null
+    const listed = (await modelList.list(snapshot)).find((one) => one.id === model)
+    if (listed !== undefined) return listed
+    // A pattern names what no list can.
+    const route = snapshot.resolver.resolve(model)
+    const [first] = route.targets
+    const isRouted = first !== undefined && route.isRouted
+    return isRouted ? { id: model, object: 'model', created: 0, owned_by: first.provider } : null
+  }
+
   function serve(call: Call, send: Plan['send']): Promise<Response> {
     const { config, resolver, upstreams } = snapshot
     const { targets } = call.view.model === '' ? defaultTarget(config) : resolver.resolve(call.view.model)
     if (targets.length === 0) throw noTarget(call)
     const isStateful = natureOfPath(call) === 'stateful'
     if (isStateful && !mayKeepObjects(call.client)) throw notStateful()
-    const isPinned = isStateful || (leavesObject(call) && mayKeepObjects(call.client))
+    // Where a new object is left it need not join the others: better there than nowhere.
+    const isPinWished = !isStateful && leavesObject(call) && mayKeepObjects(call.client)
     const upstreamOf = (name: string) => upstreams.get(name) ?? missing(name)
     const [first] = targets
     const pinnedTargets = first === undefined ? [] : [first]
+    const pin =
+      first !== undefined && (isStateful || isPinWished)
+        ? pinOf(call, { target: first, upstream: upstreamOf(first.provider), mayMove: isPinWished })
+        : null
     const plan: Plan = {
-      targets: isPinned ? pinnedTargets : targets,
+      targets: isStateful ? pinnedTargets : targets,
       upstreamOf,
       send,
       stickiness:
         first !== undefined && upstreamOf(first.provider).config.rotation === 'sticky' ? stickinessOf(call) : null,
-      only: isPinned && first !== undefined ? pinOf(call, first, upstreamOf(first.provider)) : null,
-      isRepeatable: !isPinned || call.method === 'GET' || call.method === 'HEAD',
+      only: isStateful ? pin : null,
+      preferred: isPinWished ? pin : null,
+      isRepeatable: !isStateful || call.method === 'GET' || call.method === 'HEAD',
     }
     return answerCall(answerParts, call, plan, config)
   }
 
   /** The credential on whose account this client's objects live; chosen once and remembered. */
-  function pinOf(call: Call, target: Target, upstream: Upstream): string | null {
+  function pinOf(call: Call, { target, upstream, mayMove }: PinWish): string | null {
     const key = pinKey(call.client.name, target.provider)
     const known = pins.get(key)
-    if (known !== undefined && upstream.config.credentials.some((credential) => credential.id === known)) return known
+    const isKept = known !== undefined && upstream.config.credentials.some((credential) => credential.id === known)
+    if (isKept && !(mayMove && upstream.pool.isLost(known))) return known
     const wish = { scope: scopeOf(call, target), excluded: new Set<string>(), stickiness: null, only: null }
     const chosen = upstream.pool.choose(wish)
     if (chosen === null) return null
@@ -188,8 +226,9 @@ export function createGateway(parts: GatewayParts): Gateway {
 
   return {
     config: () => snapshot.config,
-    chat,
-    forward,
+    chat: (call) => recorded(call, () => chat(call)),
+    forward: (call) => recorded(call, () => forward(call)),
+    findModel,
     async listModels(client) {
       const models = await modelList.list(snapshot)
       return client === null ? models : models.filter((model) => isModelAllowed(client, model.id))

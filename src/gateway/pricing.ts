@@ -37,7 +37,7 @@ export function createPriceTable(settings: Readonly<Record<string, Price>>, fall
     .filter((name) => name.endsWith('*'))
     .sort((a, b) => b.length - a.length)
   return (model) => {
-    const exact = settings[model]
+    const exact = Object.hasOwn(settings, model) ? settings[model] : undefined
     if (exact !== undefined) return exact
     const pattern = patterns.find((name) => model.startsWith(name.slice(0, -1)))
     const matched = pattern === undefined ? undefined : settings[pattern]

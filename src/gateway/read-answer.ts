@@ -7,7 +7,7 @@ import { UpstreamError } from '../errors.ts'
 import { chatEventNature, type EventNature, isErrorObject, otherEventNature } from '../formats/openai.ts'
 import { eachEvent, eventData, parseEventJson, splitEvents } from '../formats/sse.ts'
 import { classifyRefusal, cutSecret } from '../providers/classify-refusal.ts'
-import { connectionError, responseHeaders } from '../providers/upstream-fetch.ts'
+import { connectionError, decodedBody, responseHeaders } from '../providers/upstream-fetch.ts'
 import type { Deadline } from './deadline.ts'
 
 export type Answer = WholeAnswer | StreamedAnswer
@@ -43,11 +43,15 @@ export type Family = 'chat' | 'responses' | 'other'
 export interface AnswerParts {
   readonly family: Family
   readonly credential: Credential
+  /** See Refusal.isEchoed. */
+  readonly isEchoed: (phrase: string) => boolean
   readonly model: string
   readonly signal: AbortSignal
   readonly deadline: Deadline
   /** Silence allowed once the answer has begun. */
   readonly idleMs: number
+  /** The time for all attempts together is over: without content by now, it is no answer. */
+  readonly isTooLate: () => boolean
 }
 
 /** JSON above this is passed on as it comes, its model name unchanged. */
@@ -55,7 +59,8 @@ const maxWholeBytes = 64 * 1024 * 1024
 /** So much without content is an answer of a kind we do not know: it is passed on. */
 const maxHeldBytes = 1024 * 1024
 
-export function familyOf(path: string): Family {
+export function familyOf({ method, path }: { readonly method: string; readonly path: string }): Family {
+  if (method !== 'POST') return 'other'
   if (path === '/chat/completions' || path === '/completions') return 'chat'
   return path === '/responses' ? 'responses' : 'other'
 }
@@ -64,13 +69,14 @@ export function familyOf(path: string): Family {
 export async function readAnswer(response: Response, parts: AnswerParts): Promise<Answer> {
   const headers = responseHeaders(response.headers)
   const { status } = response
-  if (response.body === null) {
+  const body = decodedBody(response)
+  if (body === null) {
     if (parts.family === 'chat')
       throw new UpstreamError('server_error', 'the upstream sent an empty answer', { status: 502 })
     return { kind: 'whole', status, headers, bytes: new Uint8Array() }
   }
-  const body = decoded(response, response.body)
-  const contentType = headers['content-type'] ?? ''
+  const contentType = (headers['content-type'] ?? '').toLowerCase()
+  if (isSmallJson(response, contentType)) return readSmall(response, { headers, parts })
   const reader = body.getReader()
   try {
     if (contentType.startsWith('text/event-stream')) {
@@ -88,6 +94,32 @@ export async function readAnswer(response: Response, parts: AnswerParts): Promis
     return { kind: 'whole', status, headers, bytes }
   } catch (cause) {
     reader.cancel().catch(() => {})
+    throw connectionError(cause, parts.signal)
+  }
+}
+
+/** It comes in one piece: no reader, no second deadline. */
+const smallBytes = 262_144
+
+function isSmallJson(response: Response, contentType: string): boolean {
+  const length = response.headers.get('content-length')
+  return (
+    length !== null &&
+    Number(length) <= smallBytes &&
+    contentType.startsWith('application/json') &&
+    !response.headers.has('content-encoding')
+  )
+}
+
+async function readSmall(
+  response: Response,
+  { headers, parts }: { headers: Record<string, string>; parts: AnswerParts },
+): Promise<WholeAnswer> {
+  try {
+    const bytes = (await response.bytes()) as Uint8Array<ArrayBuffer>
+    refuseFalseAnswer(bytes, parts)
+    return { kind: 'whole', status: response.status, headers, bytes }
+  } catch (cause) {
     throw connectionError(cause, parts.signal)
   }
 }
@@ -119,6 +151,7 @@ async function readToContent(reader: AnswerReader, parts: AnswerParts): Promise<
     // A comment is no sign of an answer: only events move the deadline.
     if (hasEvent) parts.deadline.touch()
     if (heldBytes > maxHeldBytes) return held
+    if (parts.isTooLate()) throw new UpstreamError('timeout', 'the upstream sent no content in time', { status: 504 })
   }
   throw new UpstreamError('server_error', 'the upstream ended its stream before any content', {
     status: 502,
@@ -161,25 +194,8 @@ function refuseFalseAnswer(bytes: Uint8Array<ArrayBuffer>, parts: AnswerParts): 
 function refusalInside(json: unknown, parts: AnswerParts): UpstreamError {
   const body = cutSecret(new Uint8Array(Buffer.from(JSON.stringify(json))), parts.credential)
   const headers = new Headers({ 'content-type': 'application/json' })
-  return classifyRefusal({ status: 200, headers, body, model: parts.model, now: Date.now() })
-}
-
-/** An upstream that compresses although it was not asked to. */
-function decoded(
-  response: Response,
-  body: ReadableStream<Uint8Array<ArrayBuffer>>,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const encoding = response.headers.get('content-encoding')?.trim().toLowerCase() ?? ''
-  const format = decompressions[encoding]
-  return format === undefined ? body : body.pipeThrough(new DecompressionStream(format))
-}
-
-const decompressions: Record<string, Bun.CompressionFormat> = {
-  gzip: 'gzip',
-  'x-gzip': 'gzip',
-  deflate: 'deflate',
-  br: 'brotli',
-  zstd: 'zstd',
+  const { model, isEchoed } = parts
+  return classifyRefusal({ status: 200, headers, body, model, isEchoed, now: Date.now() })
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

@@ -9,6 +9,8 @@ export interface ModelResolver {
 export interface ResolvedRoute {
   readonly targets: readonly Target[]
   readonly price: Price | null
+  /** Named by the settings, not just left to the default provider. */
+  readonly isRouted: boolean
 }
 
 /** Exact name, then the pattern with the most literal characters, then the default provider. */
@@ -27,10 +29,10 @@ export function createModelResolver(config: Pick<Config, 'models' | 'defaultProv
         const targets = route.targets.map((target) =>
           target.model.includes('*') ? { ...target, model: target.model.replace('*', () => model) } : target,
         )
-        return { targets, price: route.price }
+        return { targets, price: route.price, isRouted: true }
       }
       const provider = config.defaultProvider
-      return { targets: provider === null ? [] : [{ provider, model }], price: null }
+      return { targets: provider === null ? [] : [{ provider, model }], price: null, isRouted: false }
     },
   }
 }

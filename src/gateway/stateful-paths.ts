@@ -24,6 +24,8 @@ const statefulSections = new Set([
 const references = ['previous_response_id', 'conversation', 'input_file_id', 'training_file', 'validation_file']
 
 export function natureOfPath({ method, path, view }: PathQuestion): PathNature {
+  // The path of nearly every call is not looked at twice.
+  if (path === '/chat/completions' && method === 'POST') return hasReference(view.json) ? 'stateful' : 'free'
   const segments = sectionsOf(path)
   if (segments === null) return 'closed'
   const [section = '', second = ''] = segments
@@ -40,21 +42,34 @@ export function natureOfPath({ method, path, view }: PathQuestion): PathNature {
 
 /** Calls that leave an object behind which the same client may ask for later: they are pinned where the client may do that. */
 export function leavesObject({ path, view }: PathQuestion): boolean {
+  if (path === '/chat/completions') return view.json?.store === true
   const [section] = sectionsOf(path) ?? []
   if (section === 'responses') return view.json?.store !== false
   return section === 'chat' && view.json?.store === true
 }
 
-/** Decoded and in lower case, as a careless server would read it; null when it cannot be decoded. */
+/** Decoded and in lower case, without parameters and blanks, as a careless server would read it; null when it cannot be. */
 function sectionsOf(path: string): string[] | null {
+  const plain = decodedWhole(path)
+  if (plain === null) return null
+  return plain
+    .toLowerCase()
+    .split(/[/\\]+/)
+    .map((segment) => segment.replace(/[;?#].*$/s, '').replaceAll(/[\s\p{Cc}\p{Cf}]+/gu, ''))
+    .filter((segment) => segment !== '')
+}
+
+/** More than this is no spelling of anything. */
+const maxDecodings = 4
+
+function decodedWhole(path: string): string | null {
+  let plain = path
   try {
-    return decodeURIComponent(decodeURIComponent(path))
-      .toLowerCase()
-      .split(/[/\\]+/)
-      .filter((segment) => segment !== '')
+    for (let times = 0; times < maxDecodings && plain.includes('%'); times++) plain = decodeURIComponent(plain)
   } catch {
     return null
   }
+  return plain.includes('%') ? null : plain
 }
 
 type Fields = Readonly<Record<string, unknown>>

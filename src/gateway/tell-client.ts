@@ -62,7 +62,8 @@ function nothingLeft(error: NothingLeftError, now: number): GatewayError {
   const isResting = error.recoveryAt !== null && why !== 'breaker_open'
   const isKeyTrouble = why === 'invalid_credential' || why === 'quota_exhausted' || why === 'rate_limited'
   const restingStatus = isKeyTrouble ? 429 : 503
-  return new GatewayError(row.code, row.message, {
+  const message = error.trippedBy === null ? row.message : `${row.message}: ${rows[error.trippedBy].message}`
+  return new GatewayError(row.code, message, {
     status: isResting ? restingStatus : row.status,
     headers: retryAfter(error.recoveryAt, now),
     cause: error,
@@ -72,13 +73,15 @@ function nothingLeft(error: NothingLeftError, now: number): GatewayError {
 function fromUpstream(error: UpstreamError, recoveryAt: number | null, now: number): GatewayError {
   const row = rows[error.kind]
   const keepsStatus = (error.kind === 'server_error' && error.status >= 500) || error.kind === 'bad_request'
-  const said = error.kind === 'server_error' || error.kind === 'not_allowed' ? messageOf(error) : null
+  const said = kindsInTheirWords.has(error.kind) ? messageOf(error) : null
   return new GatewayError(keepsStatus ? error.code : row.code, said ?? row.message, {
     status: keepsStatus && error.status >= 400 ? error.status : row.status,
     headers: error.kind === 'bad_request' ? {} : retryAfter(recoveryAt, now),
     cause: error,
   })
 }
+
+const kindsInTheirWords: ReadonlySet<FailureKind> = new Set(['bad_request', 'server_error', 'not_allowed'])
 
 /** Upstream's own words, secrets cut out; null when it sent a page or nothing. */
 function messageOf(error: UpstreamError): string | null {

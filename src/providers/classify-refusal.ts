@@ -1,6 +1,7 @@
 /** What a refusal in OpenAI's shape means, as a status or inside a 200. Decisions are the two tables; what follows from them is not decided here. */
 import type { Credential, FailureKind } from '../domain.ts'
 import { UpstreamError } from '../errors.ts'
+import type { Call } from './provider.ts'
 
 export interface Refusal {
   readonly status: number
@@ -11,6 +12,8 @@ export interface Refusal {
   readonly model: string
   /** Unix milliseconds, for dates in `retry-after`. */
   readonly now: number
+  /** Whether the client wrote this phrase (in lower case) itself: an upstream that repeats it says nothing of a credential. */
+  readonly isEchoed?: (phrase: string) => boolean
 }
 
 /** Names a refusal. A body that speaks clearly wins over the status. */
@@ -18,8 +21,9 @@ export function classifyRefusal(refusal: Refusal): UpstreamError {
   const text = Buffer.from(refusal.body).toString('utf8')
   const words = readErrorWords(text)
   const status = words.status ?? (refusal.status < 300 ? statusOfWords(words) : refusal.status)
-  const said = [words.code, words.type, words.message].join(' ').toLowerCase()
-  const row = bodyTable.find((entry) => entry.statuses.includes(status) && entry.pattern.test(said))
+  const said = { codes: `${words.code} ${words.type}`.toLowerCase(), message: words.message.toLowerCase() }
+  const isEchoed = refusal.isEchoed ?? (() => false)
+  const row = bodyTable.find((entry) => entry.statuses.includes(status) && isSaid(entry.pattern, said, isEchoed))
   const kind = row?.kind ?? kindOfStatus(status)
   const contentType = refusal.headers.get('content-type') ?? 'text/plain'
   return new UpstreamError(kind, words.message || `upstream answered ${refusal.status}`, {
@@ -27,21 +31,48 @@ export function classifyRefusal(refusal: Refusal): UpstreamError {
     code: words.code || words.type || kind,
     retryAfterMs: readRetryAfter(refusal.headers, refusal.now),
     body: { contentType, bytes: refusal.body },
-    isModelScoped: kind === 'rate_limited' && refusal.model !== '' && said.includes(refusal.model.toLowerCase()),
+    isModelScoped:
+      kind === 'rate_limited' && refusal.model !== '' && said.message.includes(refusal.model.toLowerCase()),
   })
+}
+
+/** A code is the upstream's own word; of a message that can be the client's, only what the client did not write counts. */
+function isSaid(
+  pattern: RegExp,
+  said: { codes: string; message: string },
+  isEchoed: (phrase: string) => boolean,
+): boolean {
+  if (pattern.test(said.codes)) return true
+  return [...said.message.matchAll(new RegExp(pattern, 'g'))].some(([phrase]) => !isEchoed(phrase))
+}
+
+/** Whether a call's own text holds a phrase, which is in lower case. */
+export function isWrittenIn(call: Pick<Call, 'body' | 'headers' | 'path' | 'query' | 'view'>, phrase: string): boolean {
+  const { body, headers, path, query, view } = call
+  const content = view.json === null ? Buffer.from(body).toString('utf8') : JSON.stringify(view.json)
+  return [content, path, query, decodedText(path + query), ...headers.values()].some((text) =>
+    text.toLowerCase().includes(phrase),
+  )
+}
+
+function decodedText(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    return text
+  }
 }
 
 /** `retry-after-ms`, `retry-after` (seconds or a date, RFC 9110 10.2.3), then OpenAI's reset headers when their remainder is 0. */
 export function readRetryAfter(headers: Headers, now: number): number | null {
-  const milliseconds = Number(headers.get('retry-after-ms') ?? Number.NaN)
-  if (milliseconds >= 0) return bounded(milliseconds)
+  const milliseconds = readNumber(headers.get('retry-after-ms'))
+  if (milliseconds !== null) return bounded(milliseconds)
   const value = headers.get('retry-after')
-  if (value !== null) {
-    const seconds = Number(value)
-    if (value.trim() !== '' && seconds >= 0) return bounded(seconds * 1000)
-    const date = Date.parse(value)
-    if (!Number.isNaN(date)) return bounded(date - now)
-  }
+  const seconds = readNumber(value)
+  if (seconds !== null) return bounded(seconds * 1000)
+  // A date begins with the day of the week; what else the runtime takes for a date is none.
+  const date = value !== null && /^\s*[a-z]/i.test(value) ? Date.parse(value) : Number.NaN
+  if (!Number.isNaN(date)) return bounded(date - now)
   const resets = ['requests', 'tokens'].flatMap((unit) => {
     if (headers.get(`x-ratelimit-remaining-${unit}`) !== '0') return []
     return readGoDuration(headers.get(`x-ratelimit-reset-${unit}`)) ?? []
@@ -52,9 +83,19 @@ export function readRetryAfter(headers: Headers, now: number): number | null {
 /** An upstream may repeat the key it was given. */
 export function cutSecret(body: Uint8Array<ArrayBuffer>, credential: Credential): Uint8Array<ArrayBuffer> {
   const secret = credential.reveal()
+  if (secret === '') return body
   const text = Buffer.from(body).toString('utf8')
-  if (secret === '' || !text.includes(secret)) return body
-  return new Uint8Array(Buffer.from(text.replaceAll(secret, '[credential]')))
+  const cut = text.replaceAll(spellingsOf(secret), '[credential]')
+  return cut === text ? body : new Uint8Array(Buffer.from(cut))
+}
+
+/** The secret as it is, or with characters escaped as JSON may escape them. */
+function spellingsOf(secret: string): RegExp {
+  const characters = secret.split('').map((character) => {
+    const code = character.charCodeAt(0).toString(16).padStart(4, '0')
+    return `(?:\\\\?\\u${code}|\\\\u${code})`
+  })
+  return new RegExp(characters.join(''), 'gi')
 }
 
 interface BodyRow {
@@ -148,6 +189,10 @@ function readErrorWords(text: string): ErrorWords {
 
 const maxMessageLength = 2000
 const maxRetryAfterMs = 7 * 24 * 3_600_000
+
+function readNumber(text: string | null): number | null {
+  return text !== null && /^\s*\d+(?:\.\d+)?\s*$/.test(text) ? Number(text) : null
+}
 
 function bounded(durationMs: number): number {
   return Math.min(Math.max(durationMs, 0), maxRetryAfterMs)

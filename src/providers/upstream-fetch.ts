@@ -43,8 +43,8 @@ export async function readBounded(
   maxBytes: number,
   signal: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  if (response.body === null) return new Uint8Array()
-  const reader = response.body.getReader()
+  const reader = decodedBody(response)?.getReader()
+  if (reader === undefined) return new Uint8Array()
   const parts: Uint8Array[] = []
   let size = 0
   try {
@@ -60,6 +60,22 @@ export async function readBounded(
     reader.cancel().catch(() => {})
   }
   return new Uint8Array(Buffer.concat(parts).subarray(0, maxBytes))
+}
+
+/** The body in plain: an upstream may compress although it was not asked to. */
+export function decodedBody(response: Response): ReadableStream<Uint8Array<ArrayBuffer>> | null {
+  const encoding = response.headers.get('content-encoding')?.trim().toLowerCase() ?? ''
+  const format = decompressions[encoding]
+  if (response.body === null || format === undefined) return response.body
+  return response.body.pipeThrough(new DecompressionStream(format))
+}
+
+const decompressions: Record<string, Bun.CompressionFormat> = {
+  gzip: 'gzip',
+  'x-gzip': 'gzip',
+  deflate: 'deflate',
+  br: 'brotli',
+  zstd: 'zstd',
 }
 
 /** Names a failure of fetch or of reading its body. */
@@ -90,8 +106,11 @@ const droppedRequestPrefixes = /^(?:proxy-|sec-|x-forwarded-|cf-|access-control-
 export function requestHeaders(headers: Headers): Record<string, string> {
   const kept: Record<string, string> = {}
   const all = headers.toJSON() as Record<string, string>
+  // What `connection` names is for us alone (RFC 9110 7.6.1).
+  const hops = all.connection?.toLowerCase().split(/[\s,]+/) ?? []
   for (const name in all) {
-    if (!droppedRequestHeaders.has(name) && !droppedRequestPrefixes.test(name)) kept[name] = all[name] as string
+    if (!droppedRequestHeaders.has(name) && !droppedRequestPrefixes.test(name) && !hops.includes(name))
+      kept[name] = all[name] as string
   }
   return kept
 }

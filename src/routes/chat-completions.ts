@@ -1,6 +1,7 @@
 /** `POST /v1/chat/completions`. */
-import { readChatRequest } from '../formats/openai.ts'
+import { chatRequestSchema, readChatRequest } from '../formats/openai.ts'
 import { type CallContext, type CallParts, readCall } from './call.ts'
+import { documentRoute } from './documentation.ts'
 
 export function chatCompletions(parts: CallParts) {
   return async (context: CallContext): Promise<Response> =>
@@ -21,10 +22,30 @@ const exampleAnswer = {
   usage: { prompt_tokens: 13, completion_tokens: 7, total_tokens: 20 },
 }
 
-export const chatExamples = {
+const exampleStream = [
+  'data: {"id":"chatcmpl-123","object":"chat.completion.chunk","created":1900000000,"model":"gpt-4o","choices":[{"index":0,"delta":{"content":"Hello"},"finish_reason":null}]}',
+  'data: [DONE]',
+  '',
+].join('\n\n')
+
+export const chatDocumentation = documentRoute({
+  tag: 'OpenAI API',
+  key: 'client',
+  summary: 'Chat completion',
+  description:
+    'One JSON answer, or server-sent events with `stream`. Fields that are not listed here pass to the upstream unchanged.',
   request: {
-    plain: { summary: 'One JSON answer', value: exampleRequest },
-    stream: { summary: 'Server-sent events', value: { ...exampleRequest, stream: true } },
+    'application/json': {
+      schema: chatRequestSchema,
+      examples: {
+        plain: { summary: 'One JSON answer', value: exampleRequest },
+        stream: { summary: 'Server-sent events', value: { ...exampleRequest, stream: true } },
+      },
+    },
   },
-  answer: exampleAnswer,
-}
+  answer: {
+    description: 'The answer',
+    content: { 'application/json': { example: exampleAnswer }, 'text/event-stream': { example: exampleStream } },
+  },
+  errors: [400, 403, 404, 413, 429, 500, 502, 503],
+})

@@ -2,6 +2,7 @@
 import type { Visitor } from '../access.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import type { Store } from '../stores/store.ts'
+import { documentRoute } from './documentation.ts'
 
 export interface HealthParts {
   readonly gateway: Gateway
@@ -54,3 +55,34 @@ export function formatUptime(seconds: number): string {
   const first = parts.findIndex(([value]) => value > 0)
   return (first < 0 ? parts.slice(3) : parts.slice(first)).map(([value, unit]) => `${value}${unit}`).join('')
 }
+
+export const healthDocumentation = documentRoute({
+  tag: 'Operation',
+  key: 'none',
+  summary: 'Whether the program runs',
+  description: 'With the admin key also `version`, `requestCount` and `keysStatus`.',
+  answer: {
+    description: 'It runs',
+    example: {
+      status: 'ok',
+      message: 'running',
+      time: '2030-01-01T10:05:01.000Z',
+      uptime: '2h5m1s',
+      uptime_seconds: 7501.2,
+      persistence: 'sqlite',
+    },
+  },
+})
+
+export const readyDocumentation = documentRoute({
+  tag: 'Operation',
+  key: 'none',
+  summary: 'Whether it can serve',
+  answer: { description: 'At least one credential is usable', example: { status: 'ok', message: 'ready' } },
+  otherAnswers: {
+    503: {
+      description: 'None is',
+      example: { status: 'unavailable', message: 'no credential of any provider is usable' },
+    },
+  },
+})

@@ -203,12 +203,15 @@ function treat(call: ServedCall, behaviour: Behaviour, endpointCall: EndpointCal
 
 async function answerWell(call: ServedCall, behaviour: Behaviour, endpointCall: EndpointCall): Promise<void> {
   const { exchange, request, recording } = call
-  const answer = await answerEndpoint(endpointCall)
+  // A script is the whole answer, whatever the path.
+  const answer = behaviour.kind === 'script' ? emptyAnswer : await answerEndpoint(endpointCall)
   const isRefused = answer.head.status >= 400
   // A request that the API itself refuses is refused in the ordinary way, whatever fault was due.
   const delivered: Behaviour = isRefused ? { kind: 'good' } : behaviour
   await deliver({ exchange, behaviour: delivered, request, recording }, withUsualHeaders(answer, request, behaviour))
 }
+
+const emptyAnswer: DeliveredAnswer = { head: { status: 200, headers: [] }, body: '' }
 
 function refuse(call: ServedCall, behaviour: Behaviour, answer: RefusalAnswer): void {
   const { exchange, request, recording } = call

@@ -91,7 +91,10 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
 
   const begin = prepare<unknown, []>('BEGIN IMMEDIATE')
   const commit = prepare<unknown, []>('COMMIT')
-  const insertRequest = prepare<unknown, [RequestRow]>(insertSql('requests', requestColumns))
+  // By position: binding by name costs more than writing the row.
+  const insertRequest = prepare<unknown, (string | number | null)[]>(
+    `INSERT INTO requests (${requestColumns.join(', ')}) VALUES (${requestColumns.map(() => '?').join(', ')})`,
+  )
   const addHourly = prepare<unknown, [HourlyKey & Sums]>(
     addSql('hourly_totals', ['hour_start', 'model', 'provider', 'credential', 'client']),
   )
@@ -136,15 +139,16 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
 
   function writeRecords(records: readonly UsageRecord[]): void {
     const hourly = new Map<string, HourlyKey & Sums>()
-    const sums = new Map<string, SummedKey & Sums>()
     for (const record of records) {
       const row = toRequestRow(record)
-      insertRequest.run(row)
-      const key = { ...hourlyKey(row, localTime), model: countedModel(row.model) }
-      addUp(hourly, key, row)
-      for (const summedKey of summedKeys(key)) addUp(sums, summedKey, row)
+      insertRequest.run(...requestColumns.map((column) => row[column] ?? null))
+      countRequest(rowOf(hourly, { ...hourlyKey(row, localTime), model: countedModel(row.model) }), row)
     }
-    for (const row of hourly.values()) addHourly.run(row)
+    const sums = new Map<string, SummedKey & Sums>()
+    for (const row of hourly.values()) {
+      addHourly.run(row)
+      for (const key of summedKeys(row)) addSums(rowOf(sums, key), row)
+    }
     for (const row of sums.values()) addSummed.run(row)
   }
 
@@ -397,13 +401,17 @@ function summedKeys(key: HourlyKey): SummedKey[] {
   ]
 }
 
-function addUp<Key extends object>(rows: Map<string, Key & Sums>, key: Key, request: RequestRow): void {
-  const name = JSON.stringify(key)
+function rowOf<Key extends object>(rows: Map<string, Key & Sums>, key: Key): Key & Sums {
+  const name = Object.values(key).join('\0')
   let row = rows.get(name)
   if (row === undefined) {
     row = { ...key, ...noSums() }
     rows.set(name, row)
   }
+  return row
+}
+
+function countRequest(row: Sums, request: RequestRow): void {
   row.requests += 1
   row[countedOutcome(request.outcome)] += 1
   row.input_tokens += request.input_tokens
@@ -411,6 +419,10 @@ function addUp<Key extends object>(rows: Map<string, Key & Sums>, key: Key, requ
   row.cached_tokens += request.cached_tokens
   row.reasoning_tokens += request.reasoning_tokens
   row.cost_micro_usd += request.cost_micro_usd
+}
+
+function addSums(row: Sums, other: Sums): void {
+  for (const column of sumColumns) row[column] += other[column]
 }
 
 function countedOutcome(outcome: string): 'succeeded' | 'failed' | 'aborted' {

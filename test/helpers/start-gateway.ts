@@ -1,8 +1,8 @@
 /** A gateway on a real port, its configuration and its memory as values that a test can look into. */
-import { createApp } from '../../src/app.ts'
+import { type AppParts, createApp } from '../../src/app.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
+import { hashSecret } from '../../src/config/credential.ts'
 import type { BlacklistEntry, ClientKey, Config, Credential, ProviderConfig, UsageRecord } from '../../src/domain.ts'
-import { hashSecret } from '../../src/gateway/client-keys.ts'
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts'
 import { createLogger, type Logger } from '../../src/log.ts'
 import type { Pin, Store } from '../../src/stores/store.ts'
@@ -32,12 +32,21 @@ export interface TestGatewayOptions {
   readonly config: Config
   readonly clock?: Clock
   readonly memory?: Memory
+  /** What the settings say; by default they never change. */
+  readonly settings?: Pick<AppParts, 'reload' | 'lastReload' | 'effectiveConfig'>
+}
+
+const fixedSettings: NonNullable<TestGatewayOptions['settings']> = {
+  reload: () => ({ isApplied: true, problems: [], notices: [], needsRestart: [], time: 0, cause: 'test' }),
+  lastReload: () => null,
+  effectiveConfig: () => ({}),
 }
 
 export async function startGateway({
   config,
   clock = systemClock,
   memory = createMemory(),
+  settings = fixedSettings,
 }: TestGatewayOptions): Promise<TestGateway> {
   let logged = ''
   const log: Logger = createLogger({
@@ -51,12 +60,21 @@ export async function startGateway({
   })
   const remembered = { blacklist: [...memory.blacklist.values()], pins: [...memory.pins.values()] }
   const gateway = createGateway({ config, clock, log, store: memory.store, remembered })
-  const app = createApp({ gateway, store: memory.store, clock, log, version: '0.0.0-test', startedAt: clock.now() })
+  const app = createApp({
+    gateway,
+    store: memory.store,
+    clock,
+    log,
+    version: '0.0.0-test',
+    startedAt: clock.now(),
+    ...settings,
+  })
   app.listen({
     port: 0,
     hostname: '127.0.0.1',
     idleTimeout: 30,
     reusePort: false,
+    development: false,
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
   })
   const url = `http://127.0.0.1:${app.server?.port}`

@@ -1,8 +1,8 @@
 /** Any upstream that speaks OpenAI's API: request bytes pass untouched but for the model's name, answers untouched. */
 import type { Credential, ProviderConfig } from '../../domain.ts'
 import { UpstreamError } from '../../errors.ts'
-import { applyEdits, type Edit, findMember } from '../../formats/json-members.ts'
-import { classifyRefusal, cutSecret } from '../classify-refusal.ts'
+import { applyEdits, type Edit, findAllMembers } from '../../formats/json-members.ts'
+import { classifyRefusal, cutSecret, isWrittenIn } from '../classify-refusal.ts'
 import type { Attempt, Call, Model, Provider } from '../provider.ts'
 import { readBounded, requestHeaders, upstreamFetch } from '../upstream-fetch.ts'
 
@@ -14,21 +14,28 @@ export function createOpenAiProvider(config: ProviderConfig): Provider {
       : new Bun.FetchSession({ keepAlive: { maxIdleSockets: config.maxIdleSockets } })
   const fetcher: typeof fetch = session === null ? fetch : (session.fetch.bind(session) as typeof fetch)
   let isUsageRefused = config.streamUsage === 'never'
+  // In lower case, so that they replace what a client sends under the same name.
+  const ownHeaders = Object.fromEntries(
+    Object.entries(config.headers).map(([name, value]) => [name.toLowerCase(), value]),
+  )
 
   async function send(call: Call, attempt: Attempt, url: string): Promise<Response> {
     const headers = requestHeaders(call.headers)
     const edits = modelEdits(call, attempt)
-    const usageEdit = isUsageRefused ? null : usageEdits(call)
-    if (usageEdit !== null) edits.push(usageEdit)
+    const usageEdit = isUsageRefused ? null : findUsageEdit(call)
+    const post = (all: readonly Edit[]) =>
+      request(url, call.method, { attempt, headers, body: applyEdits(call.body, all) })
     attempt.isUsageAsked = usageEdit !== null
-    const response = await request(url, call.method, { attempt, headers, body: applyEdits(call.body, edits) })
+    const response = await post(usageEdit === null ? edits : [...edits, usageEdit])
     if (response.ok) return response
-    const error = await readRefusal(response, attempt, attempt.target.model)
-    if (usageEdit !== null && error.status === 400 && /stream_options|include_usage/.test(error.message)) {
-      isUsageRefused = true
-      return send(call, attempt, url)
-    }
-    throw error
+    const error = await readRefusal(response, attempt, call)
+    if (usageEdit === null || !isUsageRefusal(error)) throw error
+    attempt.isUsageAsked = false
+    const second = await post(edits)
+    if (!second.ok) throw await readRefusal(second, attempt, call)
+    // Proven: the same request passes without it.
+    isUsageRefused = true
+    return second
   }
 
   function request(
@@ -41,7 +48,7 @@ export function createOpenAiProvider(config: ProviderConfig): Provider {
     },
   ): Promise<Response> {
     const secret = parts.attempt.credential.reveal()
-    const headers = { ...parts.headers, ...config.headers }
+    const headers: Record<string, string> = { ...parts.headers, ...ownHeaders }
     if (secret !== '') headers.authorization = `Bearer ${secret}`
     const body = parts.body !== null && parts.body.byteLength > 0 ? parts.body : null
     const { signal } = parts.attempt
@@ -62,7 +69,7 @@ export function createOpenAiProvider(config: ProviderConfig): Provider {
     forward: (call, attempt) => send(call, attempt, config.baseUrl + call.path + call.query),
     async listModels(credential, signal) {
       const response = await getModels(credential, signal)
-      if (!response.ok) throw await readRefusal(response, { credential, signal }, '')
+      if (!response.ok) throw await readRefusal(response, { credential, signal }, null)
       return readModels(await readBounded(response, maxModelListBytes, signal))
     },
     async recheck(credential, signal) {
@@ -71,7 +78,7 @@ export function createOpenAiProvider(config: ProviderConfig): Provider {
         response.body?.cancel().catch(() => {})
         return true
       }
-      const error = await readRefusal(response, { credential, signal }, '')
+      const error = await readRefusal(response, { credential, signal }, null)
       if (error.kind === 'invalid_credential' || error.kind === 'quota_exhausted') return false
       throw error
     },
@@ -92,7 +99,7 @@ function modelEdits(call: Call, attempt: Attempt): Edit[] {
 const usagePaths = new Set(['/chat/completions', '/completions'])
 
 /** The edit that asks a stream for its usage; null when the client has decided that itself, or nothing streams. */
-function usageEdits(call: Call): Edit | null {
+function findUsageEdit(call: Call): Edit | null {
   const { json, isStream } = call.view
   if (json === null || !isStream || !usagePaths.has(call.path)) return null
   const options = json.stream_options
@@ -102,27 +109,35 @@ function usageEdits(call: Call): Edit | null {
     return { start, end: start, text: '"stream_options":{"include_usage":true},' }
   }
   if (options !== null && (typeof options !== 'object' || 'include_usage' in options)) return null
-  const span = findMember(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1'), [
-    'stream_options',
-  ])
-  if (span === null) return null
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+  // Of several the last one counts, as it does in `json`.
+  const span = findAllMembers(text, 'stream_options').at(-1)
+  if (span === undefined) return null
   if (options === null) return { ...span, text: '{"include_usage":true}' }
   const isEmpty = Object.keys(options).length === 0
   return { start: span.start + 1, end: span.start + 1, text: `"include_usage":true${isEmpty ? '' : ','}` }
 }
 
+/** An upstream that knows no `stream_options` says so with a 400, a strict validator with a 422. */
+function isUsageRefusal({ status, body }: UpstreamError): boolean {
+  if ((status !== 400 && status !== 422) || body === null) return false
+  return /stream_options|include_usage/.test(Buffer.from(body.bytes).toString('utf8'))
+}
+
+/** `call`: whose request was refused; null for one of our own. */
 async function readRefusal(
   response: Response,
-  attempt: Pick<Attempt, 'credential' | 'signal'>,
-  model: string,
+  attempt: Pick<Attempt, 'credential' | 'signal'> & Partial<Pick<Attempt, 'target'>>,
+  call: Call | null,
 ): Promise<UpstreamError> {
   const body = await readBounded(response, maxErrorBytes, attempt.signal)
   return classifyRefusal({
     status: response.status,
     headers: response.headers,
     body: cutSecret(body, attempt.credential),
-    model,
+    model: attempt.target?.model ?? '',
     now: Date.now(),
+    isEchoed: (phrase) => call !== null && isWrittenIn(call, phrase),
   })
 }
 

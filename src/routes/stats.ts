@@ -1,0 +1,179 @@
+/** `GET /stats`: totals for ever, and the state of this moment. */
+import type { BlacklistEntry } from '../domain.ts'
+import type { CredentialStatus } from '../gateway/credential-pool.ts'
+import type { GatewayStatus } from '../gateway/gateway.ts'
+import { describeError } from '../log.ts'
+import type { StatsTotals, Totals } from '../stores/store.ts'
+import { documentRoute } from './documentation.ts'
+import { formatUptime } from './health.ts'
+import type { OperatorParts, ReloadResult } from './operator.ts'
+
+export function stats(parts: OperatorParts) {
+  return async (): Promise<Response> => {
+    const { gateway, store, clock, log } = parts
+    // What was counted an instant ago belongs into it; that it cannot be read must not hide the state of the credentials.
+    const totals = await store.totals().catch((error: unknown) => {
+      log.error('statistics could not be read', describeError(error))
+      return noTotals
+    })
+    const now = clock.now()
+    const status = gateway.status()
+    return Response.json({
+      server: {
+        uptime: formatUptime(Math.max(0, (now - parts.startedAt) / 1000)),
+        requestCount: gateway.metrics.snapshot().calls,
+        startTime: isoTime(parts.startedAt),
+        version: parts.version,
+      },
+      keys: describeKeys(status, gateway.config().providers[0]?.startIndex ?? 0),
+      timestamp: isoTime(now),
+      ...totals,
+      breakers: status.breakers.map((breaker) => ({ ...breaker, until: isoTimeOrNull(breaker.until) })),
+      reload: describeReload(parts.lastReload()),
+      store: { persistence: store.persistence, reason: store.memoryReason ?? null, problem: store.problem() },
+    })
+  }
+}
+
+/** The counters begin with the process; `totals` are the ones that last. */
+function describeKeys({ counts, providers }: GatewayStatus, startIndex: number) {
+  const credentials = providers.flatMap((provider) =>
+    provider.credentials.map((credential) => describeCredential(provider.name, credential)),
+  )
+  const sum = (name: 'successes' | 'failures') => credentials.reduce((total, one) => total + one[name], 0)
+  return {
+    currentIndex: startIndex + sum('successes') + sum('failures'),
+    totalKeys: counts.total,
+    healthyKeys: counts.healthy,
+    blacklistedKeys: counts.blacklisted,
+    successCount: sum('successes'),
+    failureCount: sum('failures'),
+    memoryUsage: {
+      failureCountsSize: credentials.filter((credential) => credential.failuresInRow > 0).length,
+      blacklistSize: providers.reduce((total, provider) => total + provider.blacklist.length, 0),
+    },
+    credentials,
+  }
+}
+
+function describeCredential(provider: string, credential: CredentialStatus) {
+  const whole = credential.entries.find((entry) => entry.scope === '') ?? null
+  return {
+    label: credential.label,
+    provider,
+    index: credential.index,
+    state: credential.state,
+    reason: whole?.reason ?? null,
+    detail: whole?.detail ?? null,
+    since: isoTimeOrNull(whole?.since ?? null),
+    until: isoTimeOrNull(whole?.until ?? null),
+    restsFor: credential.entries.filter((entry) => entry.scope !== '').map(describeRest),
+    inFlight: credential.inFlight,
+    successes: credential.successes,
+    failures: credential.failures,
+    failuresInRow: credential.failuresInRow,
+  }
+}
+
+function describeRest(entry: BlacklistEntry) {
+  return { scope: entry.scope, reason: entry.reason, until: isoTimeOrNull(entry.until) }
+}
+
+function describeReload(last: ReloadResult | null) {
+  if (last === null) return null
+  const { isApplied, cause, problems, notices, needsRestart } = last
+  return { time: isoTime(last.time), applied: isApplied, cause, problems, notices, needsRestart }
+}
+
+const zero: Totals = {
+  requests: 0,
+  succeeded: 0,
+  failed: 0,
+  aborted: 0,
+  input_tokens: 0,
+  output_tokens: 0,
+  cached_tokens: 0,
+  reasoning_tokens: 0,
+  cost_usd: 0,
+}
+
+const noTotals: StatsTotals = {
+  totals: zero,
+  models: {},
+  providers: {},
+  credentials: {},
+  clients: {},
+  days: {},
+  hours: {},
+}
+
+function isoTime(time: number): string {
+  return new Date(time).toISOString()
+}
+
+function isoTimeOrNull(time: number | null): string | null {
+  return time === null ? null : isoTime(time)
+}
+
+const exampleTotals: Totals = {
+  requests: 1284,
+  succeeded: 1270,
+  failed: 9,
+  aborted: 5,
+  input_tokens: 812_440,
+  output_tokens: 203_118,
+  cached_tokens: 120_064,
+  reasoning_tokens: 0,
+  cost_usd: 4.061_2,
+}
+
+export const statsDocumentation = documentRoute({
+  tag: 'Operation',
+  key: 'admin',
+  summary: 'Statistics and live state',
+  description:
+    'Totals are kept for ever and survive restarts; the counters under `server` and `keys` begin with the process. Credentials are shown as a short fingerprint and their last four characters.',
+  answer: {
+    description: 'The statistics',
+    example: {
+      server: { uptime: '2h5m1s', requestCount: 412, startTime: '2030-01-01T08:00:00.000Z', version: '1.0.0' },
+      keys: {
+        currentIndex: 420,
+        totalKeys: 3,
+        healthyKeys: 2,
+        blacklistedKeys: 1,
+        successCount: 406,
+        failureCount: 14,
+        memoryUsage: { failureCountsSize: 0, blacklistSize: 1 },
+        credentials: [
+          {
+            label: '1f0c9a3e…9abc',
+            provider: 'openai',
+            index: 0,
+            state: 'cooling',
+            reason: 'rate_limited',
+            detail: '429 rate_limit_exceeded',
+            since: '2030-01-01T10:04:41.000Z',
+            until: '2030-01-01T10:05:41.000Z',
+            restsFor: [],
+            inFlight: 0,
+            successes: 200,
+            failures: 7,
+            failuresInRow: 0,
+          },
+        ],
+      },
+      timestamp: '2030-01-01T10:05:01.000Z',
+      totals: exampleTotals,
+      models: { 'gpt-4o': exampleTotals },
+      providers: { openai: exampleTotals },
+      credentials: { '1f0c9a3e…9abc': exampleTotals },
+      clients: { alice: exampleTotals },
+      days: { '2030-01-01': exampleTotals },
+      hours: { '2030-01-01T10:00': exampleTotals },
+      breakers: [],
+      reload: null,
+      store: { persistence: 'sqlite', reason: null, problem: null },
+    },
+  },
+})
