@@ -195,9 +195,14 @@ async function passOnLate(passage: Passage, promised: Promise<Served>, sink: Sin
   if (answer.kind === 'whole') {
     served.end(null)
     const text = latin1(answer.bytes)
-    sink.write(spelledAsStream(passage, served, answer) ?? formatEvent(errorBody(notStreamed)))
+    const stream = spelledAsStream(passage, served, answer)
+    sink.write(stream ?? formatEvent(errorBody(notStreamed)))
     passage.begin()
-    passage.finish({ status: 200, outcome: 'succeeded', usage: lastUsage(text), answerBytes: text.length })
+    const end =
+      stream === null
+        ? ({ outcome: 'failed', errorCode: notStreamed.code } as const)
+        : ({ outcome: 'succeeded', errorCode: '' } as const)
+    passage.finish({ status: 200, ...end, usage: lastUsage(text), answerBytes: text.length })
     return
   }
   await passOn({ passage, served, answer, sink })

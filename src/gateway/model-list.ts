@@ -1,6 +1,6 @@
 /** The names a client may ask for: those of the settings and what upstreams list, fetched at most once an hour, kept when a fetch fails. */
 import type { Clock } from '../clock.ts'
-import type { Config } from '../domain.ts'
+import type { Config, Credential } from '../domain.ts'
 import { UpstreamError } from '../errors.ts'
 import { describeError, type Logger } from '../log.ts'
 import type { Model } from '../providers/provider.ts'
@@ -26,7 +26,8 @@ interface Cached {
 const freshMs = 3_600_000
 const failedMs = 30_000
 const fetchDeadlineMs = 10_000
-const nothingExcluded: ReadonlySet<string> = new Set()
+/** One dead key must not empty the list. */
+const credentialsTried = 3
 
 export function createModelList({ clock, log }: { clock: Clock; log: Logger }): ModelList {
   const cache = new Map<string, Cached>()
@@ -45,23 +46,34 @@ export function createModelList({ clock, log }: { clock: Clock; log: Logger }): 
 
   async function fetchModels(upstream: Upstream, key: string): Promise<readonly Model[]> {
     const known = cache.get(key)?.models ?? []
-    const wish = { scope: '/models', excluded: nothingExcluded, stickiness: null, only: null }
-    const credential = upstream.pool.choose(wish)
-    if (credential === null) return known
+    const tried = new Set<string>()
+    while (tried.size < credentialsTried) {
+      const credential = upstream.pool.choose({ scope: '/models', excluded: tried, stickiness: null, only: null })
+      if (credential === null) break
+      tried.add(credential.id)
+      const models = await fetchWith(upstream, credential)
+      upstream.pool.release(credential)
+      if (models === null) continue
+      cache.set(key, { models, freshUntil: clock.now() + freshMs })
+      return models
+    }
+    cache.set(key, { models: known, freshUntil: clock.now() + failedMs })
+    return known
+  }
+
+  /** Null when this credential does not get the list; blame is a matter of calls, not of this. */
+  async function fetchWith(upstream: Upstream, credential: Credential): Promise<Model[] | null> {
     const controller = new AbortController()
     const late = () => controller.abort(new UpstreamError('timeout', 'the model list took too long'))
     const deadline = setTimeout(late, fetchDeadlineMs)
     try {
-      const models = await upstream.provider.listModels(credential, controller.signal)
-      cache.set(key, { models, freshUntil: clock.now() + freshMs })
-      return models
+      return await upstream.provider.listModels(credential, controller.signal)
     } catch (cause) {
-      log.warn('model list not fetched', { provider: upstream.config.name, ...describeError(cause) })
-      cache.set(key, { models: known, freshUntil: clock.now() + failedMs })
-      return known
+      const { name } = upstream.config
+      log.warn('model list not fetched', { provider: name, credential: credential.label, ...describeError(cause) })
+      return null
     } finally {
       clearTimeout(deadline)
-      upstream.pool.release(credential)
     }
   }
 

@@ -133,3 +133,23 @@ test('an answer that is not a stream is never given comments', async () => {
   const text = await (await pair.gateway.chat({})).text()
   expect(() => JSON.parse(text)).not.toThrow()
 })
+
+test('an answer that cannot be told as a stream is an error, and recorded as one', async () => {
+  const behaviour: Behaviour = {
+    kind: 'script',
+    covers: 'calls',
+    headers: { 'content-type': 'application/json' },
+    firstTokenDelayMs: 100,
+    chunks: ['{"id": "resp_1", "object": "response", "status": "completed", "output": []}'],
+  }
+  await using pair = await startQuiet({ [slow]: behaviour })
+  const response = await pair.gateway.call('/v1/responses', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'gpt-4o', input: 'x', stream: true }),
+  })
+  const events = dataOf(await response.text())
+  expect(events).toHaveLength(1)
+  const { error } = JSON.parse(events[0] ?? '') as ErrorBody
+  expect(await pair.onlyRecord()).toMatchObject({ outcome: 'failed', errorCode: error.code ?? '' })
+})
