@@ -6,6 +6,7 @@ import { type OpenAiSimulator, startOpenAiSimulator } from '../../src/simulator/
 import { startGateway, type TestGateway, testConfig, testProvider } from '../helpers/start-gateway.ts'
 import { createTestClock, readError, startPair, statusOf, type TestClock } from '../helpers/start-pair.ts'
 
+const short = { firstByteMs: 60, answerMs: 60, idleMs: 60 }
 const good: Behaviour = { kind: 'good', text: 'from the second' }
 
 interface Two extends AsyncDisposable {
@@ -64,7 +65,7 @@ describe('the second target answers under its own name, told to the client under
   for (const [what, behaviour, tries] of failing) {
     for (const isStream of [false, true]) {
       test(`${what}${isStream ? ', streamed' : ''}`, async () => {
-        await using two = await startTwo(behaviour, { timeouts: { firstByteMs: 60, answerMs: 60, idleMs: 60 } })
+        await using two = await startTwo(behaviour, behaviour.kind === 'hanging' ? { timeouts: short } : {})
         const response = await two.gateway.chat({ model: 'fast', stream: isStream })
         expect(response.status).toBe(200)
         const text = await response.text()
