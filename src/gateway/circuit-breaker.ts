@@ -10,7 +10,8 @@ export interface CircuitBreakers {
   /** `open`: do not call. `probe`: the one call that finds out; its outcome must be told by `alive`, `failed` or `silent`. */
   enter(target: string): 'closed' | 'probe' | 'open'
   alive(target: string): void
-  failed(target: string, config: BreakerConfig): void
+  /** `by`: whose failure it was. Those of one credential among several are its own, however many: they open nothing. */
+  failed(target: string, config: BreakerConfig, by?: FailedBy): void
   /** The call ended without saying anything of the target; gives a probe's place back. */
   silent(target: string): void
   /** Opens at once: every credential failed together, for this cause. */
@@ -21,6 +22,11 @@ export interface CircuitBreakers {
   openUntil(target: string): number | null
   list(): BreakerStatus[]
   reset(provider: string | null): void
+}
+
+export interface FailedBy {
+  readonly credential: string
+  readonly poolSize: number
 }
 
 export interface BreakerStatus {
@@ -43,6 +49,8 @@ interface Breaker {
   windowCalls: number
   windowFailures: number
   windowMs: number
+  /** Credentials that failed in the window; as many as are needed to tell one from several. */
+  readonly failedBy: Set<string>
   cause: FailureKind | null
 }
 
@@ -79,6 +87,7 @@ export function createCircuitBreakers(parts: { clock: Clock; log: Logger }): Cir
       windowCalls: 0,
       windowFailures: 0,
       windowMs: config.windowMs,
+      failedBy: new Set(),
       cause: null,
     }
     breakers.set(target, created)
@@ -98,6 +107,7 @@ export function createCircuitBreakers(parts: { clock: Clock; log: Logger }): Cir
     if (now - breaker.windowStart > breaker.windowMs) {
       breaker.windowStart = now
       breaker.windowCalls = 0
+      breaker.failedBy.clear()
       breaker.windowFailures = 0
     }
     breaker.windowCalls++
@@ -133,12 +143,14 @@ export function createCircuitBreakers(parts: { clock: Clock; log: Logger }): Cir
       const isForgotten = breaker.windowFailures === 0 || clock.now() - breaker.windowStart > breaker.windowMs
       if (isForgotten) breakers.delete(target)
     },
-    failed(target, config) {
+    failed(target, config, by) {
       const breaker = find(target, config)
       breaker.failuresInRow++
       if (breaker.state === 'half_open') return open(target, breaker, config)
       if (breaker.state === 'open') return
       countCall(breaker, true)
+      if (by !== undefined && breaker.failedBy.size < 2) breaker.failedBy.add(by.credential)
+      if (by !== undefined && by.poolSize > 1 && breaker.failedBy.size < 2) return
       const isRowFull = breaker.failuresInRow >= config.failures
       const isHalfFailing =
         breaker.windowCalls >= config.minCalls && breaker.windowFailures >= breaker.windowCalls * config.ratio

@@ -136,7 +136,12 @@ export function createCredentialPool(parts: PoolParts): CredentialPool {
     const isFirst = order.length === 0
     config = next
     const kept = new Set(next.credentials.map((credential) => credential.id))
-    for (const id of states.keys()) if (!kept.has(id)) states.delete(id)
+    for (const [id, state] of states) {
+      if (kept.has(id)) continue
+      // Whoever takes a credential out and puts it back means a new beginning, after a restart too.
+      for (const entry of state.entries.values()) parts.remove(entry)
+      states.delete(id)
+    }
     order = next.credentials.map((credential, index) => {
       const state = states.get(credential.id) ?? createState(credential, index)
       state.credential = credential

@@ -236,8 +236,10 @@ function report({ parts, call, target, upstream, credential, isProbe }: Try, fai
   const key = targetKey(target)
   const policy = failurePolicies[failure.kind]
   if (policy.breaker === 'alive') parts.breakers.alive(key)
-  else if (policy.breaker === 'failed') parts.breakers.failed(key, upstream.config.breaker)
-  else if (isProbe) parts.breakers.silent(key)
+  else if (policy.breaker === 'failed') {
+    const by = { credential: credential.id, poolSize: upstream.config.credentials.length }
+    parts.breakers.failed(key, upstream.config.breaker, by)
+  } else if (isProbe) parts.breakers.silent(key)
   const isOutage = upstream.pool.failed(credential, failure, scopeOf(call, target))
   if (isOutage) parts.breakers.trip(key, upstream.config.breaker, failure.kind)
   if (failure.kind === 'client_gone') return

@@ -178,3 +178,14 @@ describe('through the front door', () => {
     expect(await statusOf(pair.gateway.chat({ model: 'gpt-4o-mini' }))).toBe(200)
   })
 })
+
+test('the failures of one credential among several open nothing, those of two do', () => {
+  const breakers = createCircuitBreakers({ clock: createTestClock(), log: silentLogger })
+  const by = (credential: string) => ({ credential, poolSize: 3 })
+  for (let time = 0; time < 50; time++) breakers.failed('t', config, by('a'))
+  expect(breakers.enter('t')).toBe('closed')
+  breakers.failed('t', config, by('b'))
+  expect(breakers.enter('t')).toBe('open')
+  for (let time = 0; time < 5; time++) breakers.failed('alone', config, { credential: 'a', poolSize: 1 })
+  expect(breakers.enter('alone')).toBe('open')
+})

@@ -1,7 +1,7 @@
 /** What becomes of a credential: it rests, is lost only with proof, comes back, and is remembered. */
 import { describe, expect, test } from 'bun:test'
 import type { Behaviour } from '../../src/simulator/openai/behaviours.ts'
-import { createMemory, startGateway, testConfig, testProvider } from '../helpers/start-gateway.ts'
+import { createMemory, startGateway, testConfig, testCredential, testProvider } from '../helpers/start-gateway.ts'
 import { createTestClock, type Pair, readError, startPair, statusOf, until } from '../helpers/start-pair.ts'
 
 const a = 'sk-first-credential-00001'
@@ -105,9 +105,11 @@ describe('a refused credential', () => {
     expect(await statusOf(pair.gateway.chat({}))).toBe(200)
   })
 
-  test('alone in its pool, for a stray 401, rests and says until when', async () => {
+  test('alone in its pool, whose check cannot tell, rests and says until when', async () => {
     const clock = createTestClock()
-    await using pair = await startPair({ credentials: { [a]: { kind: 'revoked', covers: 'calls', times: 1 } }, clock })
+    const steps: Behaviour[] = [revoked, { kind: 'hanging', covers: 'everything' }]
+    const behaviour: Behaviour = { kind: 'sequence', covers: 'everything', steps }
+    await using pair = await startPair({ credentials: { [a]: behaviour }, clock })
     const first = await pair.gateway.chat({})
     expect(first.status).toBe(502)
     const waitMs = Number(first.headers.get('retry-after-ms'))
@@ -115,8 +117,22 @@ describe('a refused credential', () => {
     const second = await pair.gateway.chat({})
     expect(second.status).toBe(429)
     await readError(second)
+    pair.upstream.setBehaviour(a, good)
     clock.advance(waitMs)
     expect(await statusOf(pair.gateway.chat({}))).toBe(200)
+  })
+
+  test('that was taken out of the settings and put back begins anew, after a restart too', async () => {
+    await using pair = await startPair({ credentials: { [a]: revoked, [b]: good } })
+    expect(await statusOf(pair.gateway.chat({}))).toBe(200)
+    await until(() => pair.exclusions(a).includes('invalid_credential!'))
+    const config = pair.gateway.gateway.config()
+    const [provider] = config.providers
+    if (provider === undefined) throw new Error('no provider')
+    pair.gateway.gateway.reload({ ...config, providers: [{ ...provider, credentials: [testCredential(b)] }] })
+    pair.gateway.gateway.reload(config)
+    expect(pair.exclusions(a)).toEqual([])
+    expect(pair.gateway.memory.blacklist.size).toBe(0)
   })
 
   test('by fifty calls at once rests as long as if it had been one', async () => {
