@@ -46,7 +46,14 @@ export function requireAdmin(visitor: Visitor): void {
   if (!visitor.isAdmin) throw noAdminKey(false)
 }
 
-const anonymousClient: ClientKey = { name: 'anonymous', hash: '', label: 'anonymous', models: null, isStateful: null }
+const anonymousClient: ClientKey = {
+  name: 'anonymous',
+  hash: '',
+  label: 'anonymous',
+  models: null,
+  requestsPerMinute: null,
+  isStateful: null,
+}
 
 /** `Authorization: Bearer`, else `x-api-key`, else `api-key`; null when none is given. */
 function secretOf(headers: Headers): string | null {

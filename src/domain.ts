@@ -33,6 +33,8 @@ export interface AccessConfig {
   readonly adminKeyHash: string | null
   readonly isAnonymousAllowed: boolean
   readonly areModelsPublic: boolean
+  /** Of each client key that has no limit of its own; null: none. */
+  readonly defaultRequestsPerMinute: number | null
   readonly clientKeys: readonly ClientKey[]
 }
 
@@ -45,19 +47,20 @@ export interface ClientKey {
   readonly label: string
   /** Allowed model patterns as the client names them (`gpt-4o*`); null: all. */
   readonly models: readonly string[] | null
+  /** Null: `AccessConfig.defaultRequestsPerMinute`. */
+  readonly requestsPerMinute: number | null
   /** May use paths whose objects live at an upstream account; null: only while it is the only client key. */
   readonly isStateful: boolean | null
 }
 
 export type Rotation = 'round_robin' | 'least_busy' | 'sticky'
 
-export interface ProviderConfig {
+/** One upstream service, as its `type` speaks. */
+export type ProviderConfig = OpenAiProviderConfig | OndemandProviderConfig
+
+/** What every provider has, whatever it speaks. */
+export interface ProviderConfigBase {
   readonly name: string
-  readonly type: 'openai'
-  /** What stands before `/chat/completions`, without a slash at its end. */
-  readonly baseUrl: string
-  /** Full URL of the chat endpoint where it is not `baseUrl + /chat/completions`. */
-  readonly chatUrl: string | null
   readonly credentials: readonly Credential[]
   /** Sent with every upstream request. */
   readonly headers: Readonly<Record<string, string>>
@@ -74,10 +77,90 @@ export interface ProviderConfig {
   /** `http://` or `https://` proxy URL; null: none, whatever the environment says. */
   readonly proxy: string | null
   readonly isHttp2: boolean
-  /** `auto`: ask a stream for its usage, stop where upstream refuses; `never`: leave requests alone. */
-  readonly streamUsage: 'auto' | 'never'
   /** Bounds idle pooled connections, never calls; null: the runtime's default. */
   readonly maxIdleSockets: number | null
+}
+
+export interface OpenAiProviderConfig extends ProviderConfigBase {
+  readonly type: 'openai'
+  /** What stands before `/chat/completions`, without a slash at its end. */
+  readonly baseUrl: string
+  /** Full URL of the chat endpoint where it is not `baseUrl + /chat/completions`. */
+  readonly chatUrl: string | null
+  /** `auto`: ask a stream for its usage, stop where upstream refuses; `never`: leave requests alone. */
+  readonly streamUsage: 'auto' | 'never'
+}
+
+/** OnDemand (on-demand.io). Much of its protocol is undocumented, so what could change is a setting. Addresses have no slash at their end. */
+export interface OndemandProviderConfig extends ProviderConfigBase {
+  readonly type: 'ondemand'
+  /** Chat by API key; stands before `/sessions`. Default `https://api.on-demand.io/chat/v1`. */
+  readonly chatBase: string
+  /** Chat by account; stands before `/sessions`. Default `https://api.on-demand.io/chat/v1/client`. */
+  readonly clientBase: string
+  /** Stands before the two paths below. Default `https://gateway.on-demand.io/v1`. */
+  readonly authBase: string
+  /** Default `/auth/user/signin`. */
+  readonly signInPath: string
+  /** Default `/auth/user/refresh_token`. */
+  readonly refreshPath: string
+  /** Stands before `/endpoints`, the catalogue of models. Default `https://api.on-demand.io/config/v1/public`. */
+  readonly configBase: string
+  /** Sent with every request of an account, on top of `headers`: user agent, accept, referer. */
+  readonly accountHeaders: Readonly<Record<string, string>>
+  /** Name to endpointId, over the built-in table. */
+  readonly models: Readonly<Record<string, string>>
+  /** Serves every name that is not known; null: such names are refused. */
+  readonly defaultEndpointId: string | null
+  /** How long a fetched catalogue is fresh. Default 1 h. */
+  readonly catalogueMs: number
+  readonly session: OndemandSessionConfig
+  /** Where the system text goes: the query (default) or `modelConfigs.fulfillmentPrompt`. */
+  readonly systemPlacement: 'query' | 'fulfillment_prompt'
+  /** Longest query in characters; a longer conversation is refused with 400 `context_length_exceeded`. Null: no limit of ours. */
+  readonly maxQueryLength: number | null
+  /** Name under which `plugins` are sent; `omit` (default): none are. */
+  readonly pluginField: 'omit' | 'pluginIds' | 'agentIds'
+  readonly plugins: readonly string[]
+  /** Skips the retrieval stage. Default false. */
+  readonly isFulfillmentOnly: boolean
+  /** Default false: a value was seen to give an empty answer. */
+  readonly isMaxTokensSent: boolean
+  /** Where the model's thinking goes. Default `reasoning_content`. */
+  readonly reasoning: 'reasoning_content' | 'hidden'
+  /** What becomes of parameters that OnDemand cannot honour. `drop` (default) names them in a response header. */
+  readonly unsupported: 'drop' | 'refuse'
+  /** Deadline of a sign-in, a refresh, a new session and the catalogue, each for itself. Default 45 s. */
+  readonly requestTimeoutMs: number
+  /** Pause before a stray 401, 403 or 404 is tried once more with the same credential. Default 600. */
+  readonly strayPauseMs: number
+  /** Rest after a 429 that names no time. Default 300 s. */
+  readonly rateLimitRestMs: number
+  readonly signInRetry: {
+    /** After a rejected sign-in no other is tried for so long. Default 60 s. */
+    readonly waitMs: number
+    /** The same after two in a row. Default 1 h. */
+    readonly longRestMs: number
+  }
+  /** Of sign-in, refresh, session and query, each for itself, as the program by account documents them. */
+  readonly retries: {
+    /** Tries after the first one, at connection errors, timeouts and 5xx. Default 0: the attempt loop takes another credential. */
+    readonly max: number
+    /** Connection error: base x 2^n; timeout and 5xx: base x n; n from 1. Default 3 s. */
+    readonly baseMs: number
+  }
+}
+
+export interface OndemandSessionConfig {
+  /**
+   * Keeps one upstream session per client key, credential and conversation. Default false: one for each call. Of use only where the same
+   * credential serves the conversation again: with a single one, or with rotation `sticky`.
+   */
+  readonly isReused: boolean
+  /** A reused session rests no longer than this. Default 600 s. */
+  readonly idleMs: number
+  /** Sessions are deleted upstream when they are no longer needed. Default true. */
+  readonly isDeleted: boolean
 }
 
 export interface BlacklistConfig {
@@ -109,11 +192,15 @@ export interface TimeoutsConfig {
 
 /** One secret an upstream accepts. */
 export interface Credential {
-  /** Stable over restarts and reloads: first 16 hex digits of SHA-256 over provider type and secret. */
+  /** Stable over restarts and reloads: first 16 hex digits of SHA-256 over provider type and secret, of an account over its e-mail. */
   readonly id: string
-  /** How it may be shown: short fingerprint and the last 4 characters, none of a secret under 16. */
+  /** `key`: an API key. `account`: an e-mail with a password, signed in with. */
+  readonly kind: 'key' | 'account'
+  /** E-mail of an account; null for a key. */
+  readonly user: string | null
+  /** How it may be shown: short fingerprint and the last 4 characters, none of a secret under 16; an account as `a***@example.com`. */
   readonly label: string
-  /** The secret. A function, so that no log line, error or JSON can carry it by accident. */
+  /** The secret (key or password). A function, so that no log line, error or JSON can carry it by accident. */
   readonly reveal: () => string
 }
 
@@ -145,6 +232,8 @@ export interface StoreConfig {
   readonly retentionMs: number
   /** IANA zone in which days and hours of the statistics begin. */
   readonly timezone: string
+  /** Statistics file of OnDemand-API-Proxy, to be added to the totals once; null: none. It need not exist. */
+  readonly importFile: string | null
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -180,6 +269,7 @@ export type FailureKind =
   | 'bad_request'
   | 'invalid_credential'
   | 'not_allowed'
+  | 'model_unavailable'
   | 'quota_exhausted'
   | 'rate_limited'
   | 'server_error'

@@ -5,9 +5,11 @@
 import { createApp } from './app.ts'
 import { systemClock } from './clock.ts'
 import type { LoadResult } from './config/load.ts'
+import { readStatistics } from './config/read-statistics.ts'
 import { type FileWatch, watchFiles } from './config/watch.ts'
 import type { Config } from './domain.ts'
 import { createGateway } from './gateway/gateway.ts'
+import { createPriceTable } from './gateway/pricing.ts'
 import { describeError, type Logger } from './log.ts'
 import type { ReloadResult } from './routes/operator.ts'
 import { openStore } from './stores/sqlite.ts'
@@ -43,11 +45,39 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const store = await openStore({ ...options.config.store })
   try {
     await options.prepare?.(store)
+    await importStatistics(store, options)
     return await startOn(store, options)
   } catch (cause) {
     await store.close()
     throw cause
   }
+}
+
+/** Larger ones are not what they are taken for. */
+const maxStatisticsBytes = 64 * 1024 * 1024
+
+/** Takes over what OnDemand-API-Proxy had counted. Whatever is wrong with that is a line in the log, never a failed start. */
+async function importStatistics(store: Store, { config, log }: ServerOptions): Promise<void> {
+  const { importFile } = config.store
+  if (importFile === null) return
+  try {
+    const file = Bun.file(importFile)
+    if (!(await file.exists())) return
+    const totals = file.size > maxStatisticsBytes ? null : readStatistics(await file.text(), statisticsOptions(config))
+    if (totals === null) {
+      log.warn('statistics not taken over: the file is not one of OnDemand-API-Proxy', { file: importFile })
+      return
+    }
+    const isNew = await store.importTotals(totals)
+    if (isNew) log.info('statistics taken over', { file: importFile, requests: totals.all.requests })
+  } catch (cause) {
+    log.warn('statistics not taken over', { file: importFile, ...describeError(cause) })
+  }
+}
+
+function statisticsOptions({ providers, prices, defaultModelPrice }: Config) {
+  const provider = providers.find(({ type }) => type === 'ondemand')?.name ?? ''
+  return { provider, priceOf: createPriceTable(prices, defaultModelPrice) }
 }
 
 async function startOn(store: Store, { config, loaded, log, load }: ServerOptions): Promise<Server> {

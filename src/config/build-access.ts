@@ -14,6 +14,7 @@ export function buildAccess(access: Settings['access'], context: BuildContext): 
     adminKeyHash,
     isAnonymousAllowed: access.anonymous,
     areModelsPublic: access.public_models,
+    defaultRequestsPerMinute: access.default_rpm ?? null,
     clientKeys,
   }
 }
@@ -44,6 +45,7 @@ function buildClientKeys(written: Settings['access']['client_keys'], context: Bu
       hash,
       label: maskSecret(secret),
       models: settings.models ?? null,
+      requestsPerMinute: settings.rpm ?? null,
       isStateful: settings.stateful ?? null,
     }
   }

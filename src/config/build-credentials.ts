@@ -2,26 +2,47 @@
 import { resolve } from 'node:path'
 import type { Credential } from '../domain.ts'
 import type { BuildContext } from './build-config.ts'
-import { createCredential } from './credential.ts'
+import { createAccount, createCredential } from './credential.ts'
 import { describeKeys, type ReadKeys, readKeys, splitLines } from './read-keys.ts'
 import { readTextFile } from './read-text-file.ts'
-import type { ProviderSettings } from './schema.ts'
+import type { AccountSettings, ProviderSettings } from './schema.ts'
 import { showPath } from './show-path.ts'
 
-/** None are given: a single one with an empty secret, for local upstreams that ask for none. */
+/** None are given: a single one with an empty secret, for local upstreams that ask for none; OnDemand always asks. */
 export function buildCredentials(
-  provider: { readonly name: string; readonly pointer: string },
-  { type, keys, keys_file }: Pick<ProviderSettings, 'type' | 'keys' | 'keys_file'>,
+  provider: ProviderPlace,
+  written: ProviderSettings,
   context: BuildContext,
 ): readonly Credential[] {
   const { name, pointer } = provider
+  const accounts = written.type === 'ondemand' ? written.accounts : undefined
+  const isRefused = ['keys', 'keys_file', 'accounts', 'type'].some((each) => context.isRefused(`${pointer}/${each}`))
+  if (written.keys === undefined && written.keys_file === undefined && accounts === undefined) {
+    if (written.type === 'ondemand') {
+      if (!isRefused && !context.isRefused(pointer)) context.refuse(pointer, 'needs keys, keys_file or accounts')
+      return []
+    }
+    if (!isRefused) context.report.notice(`provider ${name} has neither keys nor keys_file: it is called without a key`)
+    return [createCredential(written.type, '')]
+  }
+  return [
+    ...buildKeys(pointer, written, context),
+    ...(accounts === undefined ? [] : buildAccounts(provider, accounts, context)),
+  ]
+}
+
+interface ProviderPlace {
+  readonly name: string
+  readonly pointer: string
+}
+
+function buildKeys(
+  pointer: string,
+  { type, keys, keys_file }: Pick<ProviderSettings, 'type' | 'keys' | 'keys_file'>,
+  context: BuildContext,
+): readonly Credential[] {
   const { refuse, report } = context
   const isRefused = [`${pointer}/keys`, `${pointer}/keys_file`].some(context.isRefused)
-  if (keys === undefined && keys_file === undefined) {
-    if (!isRefused) report.notice(`provider ${name} has neither keys nor keys_file: it is called without a key`)
-    return [createCredential(type, '')]
-  }
-
   const seen = new Set<string>()
   const lists: ReadKeys[] = []
   if (keys !== undefined) {
@@ -38,9 +59,35 @@ export function buildCredentials(
   const isFaulty = isRefused || lists.some(({ faults }) => faults.length > 0)
   if (seen.size === 0 && !isFaulty && lists.length > 0) {
     const where = keys === undefined ? `${pointer}/keys_file` : `${pointer}/keys`
-    refuse(where, 'gives no keys; leave out keys and keys_file for an upstream that asks for none')
+    const advice = type === 'openai' ? 'for an upstream that asks for none' : 'where there are only accounts'
+    refuse(where, `gives no keys; leave out keys and keys_file ${advice}`)
   }
   return [...seen].map((secret) => createCredential(type, secret))
+}
+
+function buildAccounts(
+  provider: ProviderPlace,
+  accounts: readonly AccountSettings[],
+  { refuse, report, isRefused }: BuildContext,
+): readonly Credential[] {
+  const pointer = `${provider.pointer}/accounts`
+  const isFaulty = isRefused(pointer) || isRefused(`${pointer}/0`)
+  if (accounts.length === 0 && !isFaulty) refuse(pointer, 'names no account')
+  const byUser = new Map<string, Credential>()
+  for (const [index, { email, password }] of accounts.entries()) {
+    const user = email.trim()
+    // The two travel joined by a colon, so that an address with one would become another address.
+    if (!/^[^\s:@]+@[^\s:@]+$/.test(user)) {
+      refuse(`${pointer}/${index}/email`, 'must be an e-mail address, such as a@example.com')
+      continue
+    }
+    const known = byUser.get(user.toLowerCase())
+    if (known === undefined) byUser.set(user.toLowerCase(), createAccount('ondemand', user, password))
+    else if (known.reveal() === password)
+      report.notice(`provider ${provider.name}: account ${known.label} is given twice and counts once`)
+    else refuse(`${pointer}/${index}`, 'the same account is given with another password before')
+  }
+  return [...byUser.values()]
 }
 
 function filesOf(written: string | readonly string[] | undefined): readonly string[] {

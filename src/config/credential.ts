@@ -5,7 +5,19 @@ import type { Credential } from '../domain.ts'
 export function createCredential(providerType: string, secret: string): Credential {
   const id = hashSecret(`${providerType}\n${secret}`).slice(0, 16)
   const label = secret === '' ? 'keyless' : labelOf(id, secret)
-  return Object.freeze({ id, label, reveal: () => secret })
+  return Object.freeze({ id, kind: 'key' as const, user: null, label, reveal: () => secret })
+}
+
+/** The e-mail is its identity, in any case of letters: quota, sessions and statistics outlive a changed password. */
+export function createAccount(providerType: string, user: string, password: string): Credential {
+  const id = hashSecret(`${providerType}\naccount\n${user.toLowerCase()}`).slice(0, 16)
+  return Object.freeze({ id, kind: 'account' as const, user, label: maskUser(user), reveal: () => password })
+}
+
+/** `a***@example.com` */
+export function maskUser(user: string): string {
+  const at = user.lastIndexOf('@')
+  return `${user.slice(0, 1)}***${at < 1 ? '' : user.slice(at)}`
 }
 
 /** Short fingerprint and the last 4 characters, none of a secret under 16. */

@@ -1,5 +1,13 @@
 /** The effective configuration in the words and units of the file, with secrets masked: to be shown to the operator. */
-import type { ClientKey, Config, ModelRoute, Price, ProviderConfig } from '../domain.ts'
+import type {
+  ClientKey,
+  Config,
+  Credential,
+  ModelRoute,
+  OndemandProviderConfig,
+  Price,
+  ProviderConfig,
+} from '../domain.ts'
 import { formatDuration, formatSize } from './units.ts'
 
 export function describeConfig(config: Config): EffectiveSettings {
@@ -18,13 +26,19 @@ export function describeConfig(config: Config): EffectiveSettings {
       admin_key: access.adminKeyHash === null ? 'generated' : `${access.adminKeyHash.slice(0, 8)}…`,
       anonymous: access.isAnonymousAllowed,
       public_models: access.areModelsPublic,
+      default_rpm: access.defaultRequestsPerMinute,
       client_keys: access.clientKeys.map(describeClientKey),
     },
     providers: Object.fromEntries(config.providers.map((provider) => [provider.name, describeProvider(provider)])),
     models: Object.fromEntries(config.models.map((route) => [route.pattern, describeRoute(route)])),
     default_provider: config.defaultProvider,
     metrics: { public: server.areMetricsPublic },
-    store: { directory: store.directory, retention: formatDuration(store.retentionMs), timezone: store.timezone },
+    store: {
+      directory: store.directory,
+      retention: formatDuration(store.retentionMs),
+      timezone: store.timezone,
+      import_statistics: store.importFile,
+    },
     log: { level: log.level, format: log.format, path: log.path, retention: formatDuration(log.retentionMs) },
     prices: Object.fromEntries(Object.entries(config.prices).map(([name, price]) => [name, describePrice(price)])),
     default_model_price: describePrice(config.defaultModelPrice),
@@ -33,8 +47,8 @@ export function describeConfig(config: Config): EffectiveSettings {
 
 export type EffectiveSettings = Readonly<Record<string, unknown>>
 
-function describeClientKey({ name, label, models, isStateful }: ClientKey): EffectiveSettings {
-  return { name, key: label, models, stateful: isStateful }
+function describeClientKey({ name, label, models, requestsPerMinute, isStateful }: ClientKey): EffectiveSettings {
+  return { name, key: label, models, rpm: requestsPerMinute, stateful: isStateful }
 }
 
 /** Ten thousand labels are of no use to anybody. */
@@ -42,14 +56,12 @@ const maxLabels = 20
 
 function describeProvider(provider: ProviderConfig): EffectiveSettings {
   const { blacklist, breaker, timeouts, credentials } = provider
-  const labels = credentials.slice(0, maxLabels).map(({ label }) => label)
   return {
     type: provider.type,
-    base_url: provider.baseUrl,
-    chat_url: provider.chatUrl === null ? null : maskQuery(provider.chatUrl),
+    ...describeKind(provider),
     credentials: credentials.length,
-    keys: credentials.length > maxLabels ? [...labels, `and ${credentials.length - maxLabels} more`] : labels,
-    headers: Object.fromEntries(Object.keys(provider.headers).map((name) => [name, '***'])),
+    keys: describeCredentials(credentials.filter(({ kind }) => kind === 'key')),
+    headers: maskValues(provider.headers),
     rotation: provider.rotation,
     start_index: provider.startIndex,
     blacklist: {
@@ -74,9 +86,61 @@ function describeProvider(provider: ProviderConfig): EffectiveSettings {
     max_wait: formatDuration(provider.maxWaitMs),
     proxy: provider.proxy === null ? null : maskProxy(provider.proxy),
     http2: provider.isHttp2,
-    stream_usage: provider.streamUsage,
     max_idle_sockets: provider.maxIdleSockets,
   }
+}
+
+function describeKind(provider: ProviderConfig): EffectiveSettings {
+  switch (provider.type) {
+    case 'openai':
+      return {
+        base_url: provider.baseUrl,
+        chat_url: provider.chatUrl === null ? null : maskQuery(provider.chatUrl),
+        stream_usage: provider.streamUsage,
+      }
+    case 'ondemand':
+      return describeOndemand(provider)
+  }
+}
+
+function describeOndemand(provider: OndemandProviderConfig): EffectiveSettings {
+  const { session, signInRetry, retries } = provider
+  return {
+    accounts: describeCredentials(provider.credentials.filter(({ kind }) => kind === 'account')),
+    chat_base: provider.chatBase,
+    client_base: provider.clientBase,
+    auth_base: provider.authBase,
+    sign_in_path: provider.signInPath,
+    refresh_path: provider.refreshPath,
+    config_base: provider.configBase,
+    account_headers: maskValues(provider.accountHeaders),
+    models: provider.models,
+    default_endpoint_id: provider.defaultEndpointId,
+    catalogue_refresh: formatDuration(provider.catalogueMs),
+    sessions: { reuse: session.isReused, idle: formatDuration(session.idleMs), delete: session.isDeleted },
+    system_prompt: provider.systemPlacement,
+    max_query_length: provider.maxQueryLength,
+    plugins: provider.plugins,
+    plugin_field: provider.pluginField,
+    fulfillment_only: provider.isFulfillmentOnly,
+    send_max_tokens: provider.isMaxTokensSent,
+    reasoning: provider.reasoning,
+    unsupported: provider.unsupported,
+    request_timeout: formatDuration(provider.requestTimeoutMs),
+    stray_pause: formatDuration(provider.strayPauseMs),
+    rate_limit_rest: formatDuration(provider.rateLimitRestMs),
+    sign_in: { wait: formatDuration(signInRetry.waitMs), long_rest: formatDuration(signInRetry.longRestMs) },
+    retries: { max: retries.max, base: formatDuration(retries.baseMs) },
+  }
+}
+
+function describeCredentials(credentials: readonly Credential[]): readonly string[] {
+  const labels = credentials.slice(0, maxLabels).map(({ label }) => label)
+  return credentials.length > maxLabels ? [...labels, `and ${credentials.length - maxLabels} more`] : labels
+}
+
+function maskValues(headers: Readonly<Record<string, string>>): EffectiveSettings {
+  return Object.fromEntries(Object.keys(headers).map((name) => [name, '***']))
 }
 
 /** Some services take their key in the query. */

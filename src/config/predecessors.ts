@@ -1,6 +1,7 @@
 /** Tables from the settings of the programs that any2api replaces to its own, and what recognises each program. */
 import { join, resolve } from 'node:path'
 import { type Environment, splitList } from './environment.ts'
+import { ondemandPredecessors } from './ondemand-predecessors.ts'
 import { parseSettingsFile } from './read-settings-file.ts'
 import { type ReadFile, readTextFile } from './read-text-file.ts'
 import type { Report } from './report.ts'
@@ -8,6 +9,7 @@ import { isTree, type Layer, pointerNames, type SettingsTree, showPointer, treeO
 
 /** In order: of several recognised at once the first gives port and default provider. */
 export const predecessors: readonly Predecessor[] = [
+  ...ondemandPredecessors,
   {
     // https://github.com/TerrySiu98/api-proxy, README.md and config.json.example
     title: 'api-proxy',
@@ -36,7 +38,7 @@ export const predecessors: readonly Predecessor[] = [
     provider: 'multi_key',
     recognisedBy: ['KEYS_FILE', 'OPENAI_BASE_URL'],
     file: { variable: null, candidates: ['keys.txt'], marks: [], settings: {} },
-    defaults: (cwd) => [
+    defaults: ({ cwd }) => [
       ['/server/port', 3000],
       ['/default_provider', 'multi_key'],
       ['/providers/multi_key/base_url', 'https://api.openai.com'],
@@ -92,8 +94,10 @@ export function translatePredecessors(
   const reversed = recognised.toReversed()
   return {
     names: recognised.map(({ predecessor }) => predecessor.title),
-    defaults: reversed.flatMap(({ predecessor }) => defaultLayers(predecessor, surroundings.cwd)),
-    files: reversed.flatMap(({ predecessor, file }) => (file === null ? [] : fileLayers(predecessor, file, report))),
+    defaults: reversed.flatMap(({ predecessor }) => defaultLayers(predecessor, surroundings)),
+    files: reversed.flatMap(({ predecessor, file }) =>
+      file === null ? [] : fileLayers(predecessor, { ...file, environment: surroundings.environment }, report),
+    ),
     environment: reversed.flatMap(({ predecessor }) =>
       environmentLayers(predecessor, { ...surroundings, clashes }, report),
     ),
@@ -109,7 +113,7 @@ export interface Predecessor {
   readonly recognisedBy: readonly string[]
   readonly file: PredecessorFile
   /** Its documented defaults, as JSON pointers of our settings with values. */
-  readonly defaults: (cwd: string) => readonly Assignment[]
+  readonly defaults: (surroundings: Surroundings) => readonly Assignment[]
   readonly environment: Readonly<Record<string, PredecessorSetting>>
 }
 
@@ -123,11 +127,15 @@ export interface PredecessorFile {
   readonly settings: Readonly<Record<string, PredecessorFileSetting>>
 }
 
-export interface PredecessorFileSetting {
-  readonly isRequired: boolean
-  /** Leaves a value of a wrong type as it is: the schema refuses it with its place. */
-  readonly translate: (value: unknown) => readonly Assignment[]
-}
+export type PredecessorFileSetting =
+  | {
+      readonly isRequired: boolean
+      /** Variable that replaces it. Where lists add up, it would otherwise only add to it. */
+      readonly variable?: string | undefined
+      /** Leaves a value of a wrong type as it is: the schema refuses it with its place. */
+      readonly translate: (value: unknown) => readonly Assignment[]
+    }
+  | { readonly noEffect: string; readonly variable?: string | undefined }
 
 /** A JSON pointer of our settings and its value. */
 export type Assignment = readonly [pointer: string, value: unknown]
@@ -139,6 +147,11 @@ export type PredecessorSetting =
       readonly unit?: 'ms' | 's' | 'm'
       /** `undefined`: changes nothing. */
       readonly read?: (value: string, surroundings: Surroundings) => unknown
+    }
+  | {
+      readonly unit?: 'ms' | 's' | 'm'
+      /** Where one value means several of our settings. */
+      readonly translate: (value: string) => readonly Assignment[]
     }
   | { readonly noEffect: string }
 
@@ -166,15 +179,25 @@ interface Recognised {
 }
 
 function recognise(predecessor: Predecessor, surroundings: Surroundings, report: Report): Recognised | null {
-  const { environment } = surroundings
+  const { environment, hasOwnFile } = surroundings
   const variable = predecessor.recognisedBy.find((name) => environment.read(name) !== undefined)
   const named = predecessor.file.variable === null ? undefined : environment.read(predecessor.file.variable)
   if (variable !== undefined && named !== undefined) {
     return { predecessor, by: environment.place(variable), file: readNamedFile(predecessor, surroundings, report) }
   }
-  if (variable !== undefined) return { predecessor, by: environment.place(variable), file: null }
-  return surroundings.hasOwnFile ? null : recogniseFile(predecessor, surroundings, report)
+  const { file } = predecessor
+  if (variable === undefined) {
+    const hasMarks: Fits = (has) => file.marks.every(has)
+    return hasOwnFile ? null : findFile({ predecessor, fits: hasMarks }, surroundings, report)
+  }
+  // Known by its environment already: then one name of its settings is enough for its file.
+  const hasSetting: Fits = (has) => Object.keys(file.settings).some((pointer) => has(pointerNames(pointer)[0] ?? ''))
+  const found = hasOwnFile ? null : findFile({ predecessor, fits: hasSetting }, surroundings, report)
+  return { predecessor, by: environment.place(variable), file: found?.file ?? null }
 }
+
+/** Asked of a file's top-level names. */
+type Fits = (has: (name: string) => boolean) => boolean
 
 function readNamedFile(predecessor: Predecessor, surroundings: Surroundings, report: Report): Recognised['file'] {
   const variable = predecessor.file.variable ?? ''
@@ -190,18 +213,22 @@ function readNamedFile(predecessor: Predecessor, surroundings: Surroundings, rep
   return tree === null ? null : { name, tree }
 }
 
-function recogniseFile(predecessor: Predecessor, surroundings: Surroundings, report: Report): Recognised | null {
+function findFile(
+  { predecessor, fits }: { readonly predecessor: Predecessor; readonly fits: Fits },
+  surroundings: Surroundings,
+  report: Report,
+): Recognised | null {
   const { candidates, marks } = predecessor.file
   for (const name of candidates) {
     const path = join(surroundings.cwd, name)
     const { text } = readTextFile(surroundings.readFile, path)
     // A file with a mistake in it still says whose it is.
-    if (text === null || !marks.every((mark) => text.includes(`"${mark}"`))) continue
+    if (text === null || !fits((each) => text.includes(`"${each}"`))) continue
     report.watch(path)
     if (marks.length === 0) return { predecessor, by: name, file: null }
     const tree = parseSettingsFile({ name, ending: '.json', text }, report)
     if (tree === null) return { predecessor, by: name, file: null }
-    if (marks.every((mark) => Object.hasOwn(tree, mark))) return { predecessor, by: name, file: { name, tree } }
+    if (fits((each) => Object.hasOwn(tree, each))) return { predecessor, by: name, file: { name, tree } }
   }
   return null
 }
@@ -240,8 +267,8 @@ function findUnitClashes(
 
 const bareNumber = /^\d+$/
 
-function defaultLayers(predecessor: Predecessor, cwd: string): readonly Layer[] {
-  return predecessor.defaults(cwd).map(([pointer, value]) => ({
+function defaultLayers(predecessor: Predecessor, surroundings: Surroundings): readonly Layer[] {
+  return predecessor.defaults(surroundings).map(([pointer, value]) => ({
     tree: treeOf(pointer, value),
     place: (at) => `${showPointer(at)} (default of ${predecessor.title})`,
   }))
@@ -249,19 +276,25 @@ function defaultLayers(predecessor: Predecessor, cwd: string): readonly Layer[] 
 
 function fileLayers(
   { file: { settings } }: Predecessor,
-  { name, tree }: { readonly name: string; readonly tree: SettingsTree },
+  { name, tree, environment }: NonNullable<Recognised['file']> & Pick<Surroundings, 'environment'>,
   report: Report,
 ): readonly Layer[] {
   mentionUnknown({ name, tree, known: Object.keys(settings), pointer: '' }, report)
-  return Object.entries(settings).flatMap(([from, { isRequired, translate }]) => {
+  return Object.entries(settings).flatMap(([from, setting]) => {
     const value = pointerNames(from).reduce<unknown>((at, part) => (isTree(at) ? at[part] : undefined), tree)
     const place = `${name}: ${showPointer(from)}`
+    const isReplaced = setting.variable !== undefined && environment.read(setting.variable) !== undefined
+    if (isReplaced) return []
     if (value === undefined || value === null || value === '') {
-      if (isRequired) report.problem(place, 'is missing')
+      if ('isRequired' in setting && setting.isRequired) report.problem(place, 'is missing')
+      return []
+    }
+    if ('noEffect' in setting) {
+      report.notice(`${place} has no effect here: ${setting.noEffect}`)
       return []
     }
     const hasParts = typeof value === 'object'
-    return translate(value).map(([to, translated]) => ({
+    return setting.translate(value).map(([to, translated]) => ({
       tree: treeOf(to, translated),
       place: (at) => (hasParts ? `${name}: ${showPointer(from + at.slice(to.length))}` : place),
     }))
@@ -300,19 +333,22 @@ function environmentLayers(
       report.notice(`${environment.place(name)} has no effect here: ${setting.noEffect}`)
       return []
     }
-    const translated = translateValue(value, setting, surroundings)
-    if (translated === undefined) return []
-    return [{ tree: treeOf(setting.to, translated), place: () => environment.place(name) }]
+    return translateValue(value, setting, surroundings)
+      .filter(([, translated]) => translated !== undefined)
+      .map(([to, translated]) => ({ tree: treeOf(to, translated), place: () => environment.place(name) }))
   })
 }
 
 function translateValue(
   value: string,
-  { unit, read }: Exclude<PredecessorSetting, { noEffect: string }>,
+  setting: Exclude<PredecessorSetting, { noEffect: string }>,
   surroundings: Surroundings,
-): unknown {
-  if (unit !== undefined && bareNumber.test(value)) return `${value}${unit}`
-  return read ? read(value, surroundings) : value
+): readonly Assignment[] {
+  const { unit } = setting
+  const withUnit = unit !== undefined && bareNumber.test(value) ? `${value}${unit}` : value
+  if ('translate' in setting) return setting.translate(withUnit)
+  const { to, read } = setting
+  return [[to, read === undefined || withUnit !== value ? withUnit : read(value, surroundings)]]
 }
 
 /** What stands before `/chat/completions` if a path is left; else the endpoint itself, since a bare host would get `/v1`. */

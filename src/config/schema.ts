@@ -28,12 +28,7 @@ const server = section({
     description: 'Origins that browsers may call from; "*" for all, an empty list switches CORS off.',
   }),
   max_body: size('64MiB', 'Largest request body.'),
-  shutdown_grace: Type.String({
-    pattern: durationPattern,
-    default: '30s',
-    description: 'How long running calls may take to finish after SIGTERM.',
-    errorMessage: needsUnit('0s, 30s'),
-  }),
+  shutdown_grace: durationOrNone('30s', 'How long running calls may take to finish after SIGTERM.'),
   keep_alive: duration('15s', 'Silence after which a stream gets a comment line, so that proxies do not cut it.'),
   swagger: flag(true, 'Serves Swagger UI at /swagger.'),
 })
@@ -47,6 +42,7 @@ const clientKey = closed(
     models: Type.Optional(
       texts({ description: 'Model names this key may use; "*" stands for any text. Default: all.' }),
     ),
+    rpm: Type.Optional(rpm('Requests per minute of this key. Default: access.default_rpm.')),
     stateful: Type.Optional(
       Type.Boolean({
         description:
@@ -55,7 +51,7 @@ const clientKey = closed(
       }),
     ),
   },
-  { errorMessage: 'must be a key in quotes, or { name, key, models, stateful }' },
+  { errorMessage: 'must be a key in quotes, or { name, key, models, rpm, stateful }' },
 )
 
 const access = section({
@@ -64,6 +60,9 @@ const access = section({
   ),
   anonymous: flag(false, 'Lets everybody use /v1 without a key.'),
   public_models: flag(false, 'Lets everybody read /v1/models without a key.'),
+  default_rpm: Type.Optional(
+    rpm('Requests per minute of each client key that has no rpm of its own. Default: no limit.'),
+  ),
   client_keys: Type.Array(Type.Union([text({ description: 'The secret alone.' }), clientKey]), {
     default: [],
     description: 'Keys that open /v1.',
@@ -71,15 +70,9 @@ const access = section({
   }),
 })
 
-const provider = closed(
-  {
-    type: choice(['openai'], { default: 'openai', description: 'What the upstream speaks.' }),
-    base_url: Type.Optional(
-      text({ description: 'What stands before /chat/completions; one without a path gets /v1.' }),
-    ),
-    chat_url: Type.Optional(
-      text({ description: 'Full URL of the chat endpoint, where it is not base_url + /chat/completions.' }),
-    ),
+/** What every provider has, whatever it speaks. `byDefault` holds what is usual for its service. */
+function sharedByProviders(byDefault: { readonly cooldown: string; readonly idle: string }) {
+  return {
     keys: Type.Optional(texts({ description: 'API keys.' })),
     keys_file: Type.Optional(
       Type.Union([text({}), texts({})], {
@@ -87,11 +80,7 @@ const provider = closed(
         errorMessage: 'must be a file name or a list of file names',
       }),
     ),
-    headers: Type.Record(Type.String(), text({}), {
-      default: {},
-      description: 'Headers sent with every upstream request.',
-      errorMessage: 'must be headers with their values, such as { x-team: red }',
-    }),
+    headers: headers('Headers sent with every upstream request.'),
     rotation: choice(['round_robin', 'least_busy', 'sticky'], {
       default: 'round_robin',
       description: 'How the next credential is chosen.',
@@ -103,7 +92,7 @@ const provider = closed(
     }),
     blacklist: section({
       threshold: count({ minimum: 1, default: 3, description: 'Failures in a row after which a credential rests.' }),
-      cooldown: duration('60s', 'How long it rests when upstream names no time.'),
+      cooldown: duration(byDefault.cooldown, 'How long it rests when upstream names no time.'),
       recheck: duration('1h', 'How often a blacklisted credential is tried again in the background.'),
     }),
     breaker: section({
@@ -125,23 +114,145 @@ const provider = closed(
       answer: Type.Optional(
         duration(null, 'The same for an answer that is not streamed. Default: first_byte where that is set, else 10m.'),
       ),
-      idle: duration('120s', 'Longest silence between two pieces of an answer.'),
+      idle: duration(byDefault.idle, 'Longest silence between two pieces of an answer.'),
     }),
     max_attempts: count({ minimum: 1, default: 4, description: 'Attempts of one call at this provider.' }),
     max_wait: duration('120s', 'All attempts of one call together, until the first content.'),
     proxy: Type.Optional(text({ description: 'http:// or https:// proxy for calls to this provider.' })),
     http2: flag(false, 'Speaks HTTP/2 to the upstream.'),
+    max_idle_sockets: Type.Optional(
+      count({ minimum: 0, description: 'Idle connections kept for later; never bounds calls.' }),
+    ),
+  }
+}
+
+const providerExample = 'must be a provider such as { base_url: "https://api.openai.com/v1", keys_file: keys.txt }'
+
+const openAiProvider = closed(
+  {
+    type: Type.Literal('openai', { default: 'openai', description: 'Any service that speaks the API of OpenAI.' }),
+    base_url: Type.Optional(
+      text({ description: 'What stands before /chat/completions; one without a path gets /v1.' }),
+    ),
+    chat_url: Type.Optional(
+      text({ description: 'Full URL of the chat endpoint, where it is not base_url + /chat/completions.' }),
+    ),
+    ...sharedByProviders({ cooldown: '60s', idle: '120s' }),
     stream_usage: choice(['auto', 'never'], {
       default: 'auto',
       description:
         'auto: asks a stream for its token counts and stops where upstream refuses; never: leaves requests alone.',
     }),
-    max_idle_sockets: Type.Optional(
-      count({ minimum: 0, description: 'Idle connections kept for later; never bounds calls.' }),
-    ),
   },
-  { errorMessage: 'must be a provider such as { base_url: "https://api.openai.com/v1", keys_file: keys.txt }' },
+  { errorMessage: providerExample },
 )
+
+const account = closed(
+  {
+    email: text({ description: 'What the account signs in with.' }),
+    password: text({ description: 'Its password, exactly as it is.' }),
+  },
+  { errorMessage: 'must be an account such as { email: a@example.com, password: secret }' },
+)
+
+const ondemandProvider = closed(
+  {
+    type: Type.Literal('ondemand', { description: 'OnDemand (on-demand.io), by API key and by account.' }),
+    ...sharedByProviders({ cooldown: '600s', idle: '90s' }),
+    accounts: Type.Optional(
+      Type.Array(account, {
+        description: 'Accounts of the web app; they stand in one pool with the keys.',
+        errorMessage: 'must be a list of accounts such as [{ email: a@example.com, password: secret }]',
+      }),
+    ),
+    chat_base: text({
+      default: 'https://api.on-demand.io/chat/v1',
+      description: 'Chat by API key: what stands before /sessions.',
+    }),
+    client_base: text({
+      default: 'https://api.on-demand.io/chat/v1/client',
+      description: 'Chat by account: what stands before /sessions.',
+    }),
+    auth_base: text({
+      default: 'https://gateway.on-demand.io/v1',
+      description: 'Accounts sign in here: what stands before sign_in_path and refresh_path.',
+    }),
+    sign_in_path: path('/auth/user/signin', 'Where an account signs in, under auth_base.'),
+    refresh_path: path('/auth/user/refresh_token', 'Where it renews its token, under auth_base.'),
+    config_base: text({
+      default: 'https://api.on-demand.io/config/v1/public',
+      description: 'What stands before /endpoints, the list of models.',
+    }),
+    account_headers: headers('Headers sent with every request of an account, over those of a browser.'),
+    models: Type.Record(Type.String(), text({}), {
+      default: {},
+      description: 'Model names and their endpoint ids, over the built-in table and the fetched list.',
+      errorMessage: 'must be model names with endpoint ids, such as { gpt-4o: predefined-openai-gpt4o }',
+    }),
+    default_endpoint_id: Type.Optional(
+      text({ description: 'Serves every model name that is not known. Default: such names are refused.' }),
+    ),
+    catalogue_refresh: duration('1h', 'How long a fetched list of models is fresh.'),
+    sessions: section({
+      reuse: flag(
+        false,
+        'Keeps one session per client key, credential and conversation; otherwise each call has its own.',
+      ),
+      idle: duration('10m', 'A reused session rests no longer than this.'),
+      delete: flag(true, 'Deletes a session upstream when it is no longer needed.'),
+    }),
+    system_prompt: choice(['query', 'fulfillment_prompt'], {
+      default: 'query',
+      description: 'Where system messages go: in front of the query, or into the fulfillment prompt.',
+    }),
+    max_query_length: Type.Optional(
+      count({
+        minimum: 1,
+        description: 'Longest query in characters; a longer one is refused. Default: no limit of ours.',
+      }),
+    ),
+    plugins: texts({ default: [], description: 'Ids of plugins or agents sent with every query; 20 at most.' }),
+    plugin_field: Type.Optional(
+      choice(['omit', 'pluginIds', 'agentIds'], {
+        description: 'Name under which plugins are sent. Default: pluginIds where there are any, else omit.',
+      }),
+    ),
+    fulfillment_only: flag(false, 'Skips the retrieval stage.'),
+    send_max_tokens: flag(false, 'Passes max_tokens on; the service was seen to answer nothing then.'),
+    reasoning: choice(['reasoning_content', 'hidden'], {
+      default: 'reasoning_content',
+      description: 'Where the thinking of a model goes: into that field of the answer, or nowhere.',
+    }),
+    unsupported: choice(['drop', 'refuse'], {
+      default: 'drop',
+      description:
+        'What becomes of parameters the service cannot honour: left out and named in x-any2api-dropped, or refused with 400.',
+    }),
+    request_timeout: duration('45s', 'Deadline of a sign-in, a refresh, a new session and the list of models, each.'),
+    stray_pause: duration('600ms', 'Pause before a stray 401, 403 or 404 is tried once more with the same credential.'),
+    rate_limit_rest: durationOrNone('300s', 'How long a credential rests after a 429 that names no time.'),
+    sign_in: section({
+      wait: duration('60s', 'After a rejected sign-in the account is not signed in again for so long.'),
+      long_rest: duration('1h', 'The same after two rejected sign-ins in a row.'),
+    }),
+    retries: section({
+      max: count({
+        minimum: 0,
+        default: 0,
+        description:
+          'Further tries of a sign-in, session or query with the same credential, after connection errors and 5xx.',
+      }),
+      base: durationOrNone(
+        '3s',
+        'Pause between them: doubled each time after connection errors, else growing by itself.',
+      ),
+    }),
+  },
+  { errorMessage: providerExample },
+)
+
+/** Told apart by `type`; where that is left out, the first one is meant. */
+const provider = Type.Union([openAiProvider, ondemandProvider], { errorMessage: providerExample })
 
 const modelRoute = closed(
   {
@@ -175,6 +286,9 @@ const settingsSchema = closed({
   store: section({
     retention: duration('90d', 'How long the record of a single call is kept.'),
     timezone: text({ default: 'UTC', description: 'IANA time zone in which days of the statistics begin.' }),
+    import_statistics: Type.Optional(
+      text({ description: 'Statistics file of OnDemand-API-Proxy, added to the totals once, at the first start.' }),
+    ),
   }),
   log: section({
     level: choice(['debug', 'info', 'warn', 'error'], {
@@ -203,6 +317,9 @@ const settingsSchema = closed({
 /** What the schema makes of a file: defaults filled in, units still as text. */
 export type Settings = Static<typeof settingsSchema>
 export type ProviderSettings = Static<typeof provider>
+export type OpenAiProviderSettings = Static<typeof openAiProvider>
+export type OndemandProviderSettings = Static<typeof ondemandProvider>
+export type AccountSettings = Static<typeof account>
 export type PriceSettings = Static<typeof price>
 export type ClientKeySettings = Static<typeof clientKey>
 
@@ -253,6 +370,32 @@ function count(options: { minimum: number; default?: number; description: string
   return Type.Integer({ ...options, errorMessage: `must be a whole number, at least ${options.minimum}` })
 }
 
+function rpm(description: string) {
+  return Type.Integer({
+    minimum: 1,
+    maximum: 1_000_000,
+    description,
+    errorMessage: 'must be a whole number from 1 to 1000000',
+  })
+}
+
+function headers(description: string) {
+  return Type.Record(Type.String(), text({}), {
+    default: {},
+    description,
+    errorMessage: 'must be headers with their values, such as { x-team: red }',
+  })
+}
+
+function path(byDefault: string, description: string) {
+  return Type.String({
+    pattern: '^/[!-~]*$',
+    default: byDefault,
+    description,
+    errorMessage: `must be a path such as ${byDefault}`,
+  })
+}
+
 function amount(description: string) {
   return Type.Number({ minimum: 0, description, errorMessage: 'must be a number, at least 0' })
 }
@@ -263,6 +406,16 @@ function duration(byDefault: string | null, description: string) {
     ...(byDefault === null ? {} : { default: byDefault }),
     description,
     errorMessage: needsUnit('500ms, 45s, 5m, 1h or 90d'),
+  })
+}
+
+/** One that may be 0. */
+function durationOrNone(byDefault: string, description: string) {
+  return Type.String({
+    pattern: durationPattern,
+    default: byDefault,
+    description,
+    errorMessage: needsUnit(`0s, ${byDefault}`),
   })
 }
 

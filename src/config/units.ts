@@ -19,6 +19,14 @@ export function parseDuration(text: string): number {
   return parseQuantity(text, millisecondsOf)
 }
 
+/** What a timer of the runtime can hold: about 24 days. A longer deadline is as good as that. */
+const longestTimerMs = 2 ** 31 - 1
+
+/** Milliseconds for a timer. Expects a text that fits `durationPattern`. */
+export function timerMs(text: string): number {
+  return Math.min(parseDuration(text), longestTimerMs)
+}
+
 /** Bytes. Expects a text that fits `sizePattern`. */
 export function parseSize(text: string): number {
   return parseQuantity(text, bytesOf)

@@ -17,7 +17,7 @@ import { clientGone, type FailoverParts, failover, type Plan, type Served } from
 import type { Metrics } from './metrics.ts'
 import { familyOf, type StreamedAnswer, type WholeAnswer } from './read-answer.ts'
 import { tellClient } from './tell-client.ts'
-import type { Progress, RecordCall } from './usage.ts'
+import { noProgress, type Progress, type RecordCall } from './usage.ts'
 
 export interface AnswerParts extends FailoverParts {
   readonly metrics: Metrics
@@ -57,7 +57,7 @@ interface Ending {
 }
 
 function startPassage(parts: AnswerParts, call: Call, keepAliveMs: number): Passage {
-  const progress: Progress = { attempts: 0, provider: '', targetModel: '', credentialLabel: '', firstByteMs: null }
+  const progress = noProgress()
   let isOver = false
   parts.metrics.begin()
   return {

@@ -10,7 +10,7 @@ export interface CircuitBreakers {
   /** `open`: do not call. `probe`: the one call that finds out; its outcome must be told by `alive`, `failed` or `silent`. */
   enter(target: string): 'closed' | 'probe' | 'open'
   alive(target: string): void
-  /** `by`: whose failure it was. Those of one credential among several are its own, however many: they open nothing. */
+  /** `by`: whose failure it was. Those of one credential among several are its own, however many: alone they open nothing. */
   failed(target: string, config: BreakerConfig, by?: FailedBy): void
   /** The call ended without saying anything of the target; gives a probe's place back. */
   silent(target: string): void
@@ -49,7 +49,9 @@ interface Breaker {
   windowCalls: number
   windowFailures: number
   windowMs: number
-  /** Credentials that failed in the window; as many as are needed to tell one from several. */
+  /** How often each credential failed in the row. */
+  readonly row: Map<string, number>
+  /** Credentials that failed in the window. */
   readonly failedBy: Set<string>
   cause: FailureKind | null
 }
@@ -87,6 +89,7 @@ export function createCircuitBreakers(parts: { clock: Clock; log: Logger }): Cir
       windowCalls: 0,
       windowFailures: 0,
       windowMs: config.windowMs,
+      row: new Map(),
       failedBy: new Set(),
       cause: null,
     }
@@ -139,22 +142,22 @@ export function createCircuitBreakers(parts: { clock: Clock; log: Logger }): Cir
       // An answer to a call that began before it opened does not close it: the probe will.
       if (breaker.state === 'open') return
       breaker.failuresInRow = 0
+      breaker.row.clear()
       countCall(breaker, false)
       const isForgotten = breaker.windowFailures === 0 || clock.now() - breaker.windowStart > breaker.windowMs
       if (isForgotten) breakers.delete(target)
     },
     failed(target, config, by) {
       const breaker = find(target, config)
-      breaker.failuresInRow++
+      addToRow(breaker, config, by)
       if (breaker.state === 'half_open') return open(target, breaker, config)
       if (breaker.state === 'open') return
       countCall(breaker, true)
-      if (by !== undefined && breaker.failedBy.size < 2) breaker.failedBy.add(by.credential)
-      if (by !== undefined && by.poolSize > 1 && breaker.failedBy.size < 2) return
+      if (by !== undefined && breaker.failedBy.size < maxFailedBy) breaker.failedBy.add(by.credential)
       const isRowFull = breaker.failuresInRow >= config.failures
       const isHalfFailing =
         breaker.windowCalls >= config.minCalls && breaker.windowFailures >= breaker.windowCalls * config.ratio
-      if (isRowFull || isHalfFailing) open(target, breaker, config)
+      if (isRowFull || (isHalfFailing && isSpread(breaker, by))) open(target, breaker, config)
     },
     silent(target) {
       const breaker = breakers.get(target)
@@ -185,4 +188,24 @@ export function createCircuitBreakers(parts: { clock: Clock; log: Logger }): Cir
       }
     },
   }
+}
+
+/** Enough to see that half of a pool fails, however large it is. */
+const maxFailedBy = 32
+
+/** Calls that hang together on one credential are one failure of the target, not as many as there were calls. */
+function addToRow(breaker: Breaker, config: BreakerConfig, by: FailedBy | undefined): void {
+  if (by === undefined || by.poolSize < 2) {
+    breaker.failuresInRow++
+    return
+  }
+  const most = Math.ceil(config.failures / by.poolSize)
+  const times = breaker.row.get(by.credential) ?? 0
+  if (times >= most) return
+  breaker.row.set(by.credential, times + 1)
+  breaker.failuresInRow++
+}
+
+function isSpread(breaker: Breaker, by: FailedBy | undefined): boolean {
+  return by === undefined || breaker.failedBy.size >= Math.min(by.poolSize / 2, maxFailedBy)
 }

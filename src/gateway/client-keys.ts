@@ -22,7 +22,7 @@ export function createClientKeys(): ClientKeys {
   let adminHashes = new Set<string>()
 
   function rebuild(): void {
-    const fromStore = stored.filter((key) => key.role === 'client')
+    const fromStore = stored.filter((key) => key.role === 'client').map(toClientKey)
     byHash = new Map([...fromStore, ...configured].map((key) => [key.hash, key]))
     // A key in the settings replaces a generated one: whoever set it meant to know who holds the keys.
     const generated = stored.filter((key) => key.role === 'admin').map((key) => key.hash)
@@ -43,4 +43,8 @@ export function createClientKeys(): ClientKeys {
       rebuild()
     },
   }
+}
+
+function toClientKey({ name, hash, label, models, isStateful }: StoredKey): ClientKey {
+  return { name, hash, label, models, requestsPerMinute: null, isStateful }
 }

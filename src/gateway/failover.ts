@@ -88,6 +88,7 @@ export async function failover(parts: FailoverParts, call: Call, plan: Plan, pro
     const tried = new Set<string>()
     let counted = 0
     let tries = 0
+    let unavailable = 0
     while (counted < upstream.config.maxAttempts && tries < upstream.config.maxAttempts * freeTriesFactor) {
       const leftMs = upstream.config.maxWaitMs - (clock.monotonic() - call.startedMs)
       if (leftMs <= 0) break
@@ -108,6 +109,7 @@ export async function failover(parts: FailoverParts, call: Call, plan: Plan, pro
       const policy = failurePolicies[last.kind]
       if (policy.next === 'none' || (!plan.isRepeatable && mayHaveHappened(last))) throw last
       if (!policy.isFree) counted++
+      if (policy.next === 'credential_once' && ++unavailable > 1) break
       const isLastTarget = target === plan.targets.at(-1)
       if (policy.next === 'target' && !isLastTarget) break
       if (policy.isBackedOff && counted < upstream.config.maxAttempts) {

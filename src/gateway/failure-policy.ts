@@ -2,8 +2,11 @@
 import type { FailureKind } from '../domain.ts'
 
 export interface FailurePolicy {
-  /** `credential`: another one of the same target, then the next target. `target`: the next target first. */
-  readonly next: 'none' | 'credential' | 'target'
+  /**
+   * `credential`: another one of the same target, then the next target. `credential_once`: the same, but only one more.
+   * `target`: the next target first.
+   */
+  readonly next: 'none' | 'credential' | 'credential_once' | 'target'
   /**
    * blameless: nothing happens to it. rest: out at once, checked, blacklisted for good only by a check of our own.
    * rest_scope: out for this model and path. blacklist: out until upstream's reset, or a re-check. cool: out for a time.
@@ -23,6 +26,13 @@ export const failurePolicies: Readonly<Record<FailureKind, FailurePolicy>> = {
   bad_request: { next: 'none', credential: 'blameless', breaker: 'alive', isBackedOff: false, isFree: false },
   invalid_credential: { next: 'credential', credential: 'rest', breaker: 'alive', isBackedOff: false, isFree: true },
   not_allowed: { next: 'credential', credential: 'rest_scope', breaker: 'alive', isBackedOff: false, isFree: false },
+  model_unavailable: {
+    next: 'credential_once',
+    credential: 'blameless',
+    breaker: 'alive',
+    isBackedOff: false,
+    isFree: false,
+  },
   quota_exhausted: { next: 'credential', credential: 'blacklist', breaker: 'alive', isBackedOff: false, isFree: true },
   rate_limited: { next: 'credential', credential: 'cool', breaker: 'alive', isBackedOff: false, isFree: false },
   server_error: { next: 'credential', credential: 'count', breaker: 'failed', isBackedOff: true, isFree: false },

@@ -18,11 +18,12 @@ import { type Plan, scopeOf, type Upstream } from './failover.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { createModelList } from './model-list.ts'
 import { createPriceTable } from './pricing.ts'
+import { createRateLimiter } from './rate-limiter.ts'
 import { createRecheck } from './recheck.ts'
 import { createModelResolver, createPatternMatch, type ModelResolver } from './resolve-model.ts'
 import { leavesObject, natureOfPath } from './stateful-paths.ts'
-import { tellClient } from './tell-client.ts'
-import { createRecordCall } from './usage.ts'
+import { limitHeaders, tellClient, tooManyRequests } from './tell-client.ts'
+import { createRecordCall, noProgress } from './usage.ts'
 
 export interface Gateway {
   /** The configuration in force. */
@@ -81,6 +82,12 @@ interface Snapshot {
   readonly providers: readonly Provider[]
 }
 
+/** What kind of call it is to a provider, and which providers know that kind. */
+interface Way {
+  readonly send: Plan['send']
+  readonly isServedBy: (provider: Provider) => boolean
+}
+
 export function createGateway(parts: GatewayParts): Gateway {
   const { clock, log, store } = parts
   const breakers = createCircuitBreakers({ clock, log })
@@ -88,21 +95,22 @@ export function createGateway(parts: GatewayParts): Gateway {
   const pins = new Map(parts.remembered.pins.map((pin) => [pinKey(pin.client, pin.provider), pin.credentialId]))
   const clientKeys = createClientKeys()
   const metrics = createMetrics()
+  const rateLimiter = createRateLimiter(clock)
   const modelList = createModelList({ clock, log })
   const recheck = createRecheck({ clock, log, upstreams: () => snapshot.upstreams.values() })
   let priceOf = createPriceTable({}, parts.config.defaultModelPrice)
-  let snapshot = build(parts.config)
+  let snapshot = build(parts.config, new Map())
   recheck.wake()
 
   const record = createRecordCall({ clock, log, store, metrics, priceOf: priceOfCall })
   const answerParts: AnswerParts = { clock, log, breakers, metrics, record }
 
-  function build(config: Config): Snapshot {
+  function build(config: Config, previous: Snapshot['upstreams']): Snapshot {
     const upstreams = new Map<string, Upstream>()
     for (const provider of config.providers) {
       upstreams.set(provider.name, {
         config: provider,
-        provider: createProvider(provider),
+        provider: createProvider(provider, previous.get(provider.name)?.provider ?? null, clock),
         pool: poolOf(provider.name),
       })
     }
@@ -134,17 +142,16 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
 
   /** A call that is refused here ends here: it has its record all the same. */
-  function recorded(call: Call, serveCall: () => Promise<Response>): Promise<Response> {
+  async function recorded(call: Call, serveCall: () => Promise<Response>): Promise<Response> {
     try {
-      return serveCall()
+      return await serveCall()
     } catch (cause) {
       const error = tellClient(cause, clock.now())
       if (error.code === 'internal_error')
         log.error('a call failed in a way that nobody foresaw', { id: call.id, ...describeError(cause) })
-      const progress = { attempts: 0, provider: '', targetModel: '', credentialLabel: '', firstByteMs: null }
       const outcome = error.status >= 500 ? 'failed' : 'refused'
-      record(call, progress, { status: error.status, outcome, errorCode: error.code, usage: null, answerBytes: 0 })
-      return Promise.resolve(Response.json(errorBody(error), { status: error.status, headers: error.headers }))
+      record(call, noProgress(), { status: error.status, outcome, errorCode: error.code, usage: null, answerBytes: 0 })
+      return Response.json(errorBody(error), { status: error.status, headers: error.headers })
     }
   }
 
@@ -154,15 +161,18 @@ export function createGateway(parts: GatewayParts): Gateway {
 
   function chat(call: Call): Promise<Response> {
     refuseModel(call.client, call.view.model)
-    return serve(call, (provider, one, attempt) => provider.chat(one, attempt))
+    return serve(call, {
+      send: (provider, one, attempt) => provider.chat(one, attempt),
+      isServedBy: () => true,
+    })
   }
 
   function forward(call: Call): Promise<Response> {
     if (natureOfPath(call) === 'closed') throw unknownPath(call)
     refuseModel(call.client, call.view.model)
-    return serve(call, (provider, one, attempt) => {
-      if (provider.forward === undefined) throw unknownPath(one)
-      return provider.forward(one, attempt)
+    return serve(call, {
+      send: (provider, one, attempt) => provider.forward?.(one, attempt) ?? Promise.reject(unknownPath(one)),
+      isServedBy: (provider) => provider.forward !== undefined,
     })
   }
 
@@ -177,15 +187,28 @@ export function createGateway(parts: GatewayParts): Gateway {
     return isRouted ? { id: model, object: 'model', created: 0, owned_by: first.provider } : null
   }
 
-  function serve(call: Call, send: Plan['send']): Promise<Response> {
+  /** Refused calls cost nothing of the limit. */
+  async function serve(call: Call, way: Way): Promise<Response> {
+    const limit = call.client.requestsPerMinute ?? snapshot.config.access.defaultRequestsPerMinute
+    if (limit === null) return route(call, way)
+    const allowance = rateLimiter.take(call.client.hash, limit)
+    if (!allowance.isAllowed) throw tooManyRequests(allowance)
+    const response = await route(call, way)
+    for (const [name, value] of Object.entries(limitHeaders(allowance))) response.headers.set(name, value)
+    return response
+  }
+
+  function route(call: Call, { send, isServedBy }: Way): Promise<Response> {
     const { config, resolver, upstreams } = snapshot
-    const { targets } = call.view.model === '' ? defaultTarget(config) : resolver.resolve(call.view.model)
-    if (targets.length === 0) throw noTarget(call)
+    const upstreamOf = (name: string) => upstreams.get(name) ?? missing(name)
+    const wished = (call.view.model === '' ? defaultTarget(config) : resolver.resolve(call.view.model)).targets
+    if (wished.length === 0) throw noTarget(call)
+    const targets = wished.filter((target) => isServedBy(upstreamOf(target.provider).provider))
+    if (targets.length === 0) throw unknownPath(call)
     const isStateful = natureOfPath(call) === 'stateful'
     if (isStateful && !mayKeepObjects(call.client)) throw notStateful()
     // Where a new object is left it need not join the others: better there than nowhere.
     const isPinWished = !isStateful && leavesObject(call) && mayKeepObjects(call.client)
-    const upstreamOf = (name: string) => upstreams.get(name) ?? missing(name)
     const [first] = targets
     const pinnedTargets = first === undefined ? [] : [first]
     const pin =
@@ -235,7 +258,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     },
     reload(config) {
       const { providers } = snapshot
-      snapshot = build(config)
+      snapshot = build(config, snapshot.upstreams)
       for (const provider of providers) provider.close()
       recheck.wake()
     },

@@ -36,7 +36,7 @@ export function createModelList({ clock, log }: { clock: Clock; log: Logger }): 
 
   async function modelsOf(upstream: Upstream): Promise<readonly Model[]> {
     // Another address is another list.
-    const key = `${upstream.config.name} ${upstream.config.baseUrl}`
+    const key = `${upstream.config.name} ${upstream.provider.modelsUrl}`
     const cached = cache.get(key)
     if (cached !== undefined && cached.freshUntil > clock.now()) return cached.models
     const running = underWay.get(key) ?? fetchModels(upstream, key)

@@ -2,6 +2,7 @@
 import type { FailureKind } from '../domain.ts'
 import { GatewayError, UpstreamError } from '../errors.ts'
 import { NothingLeftError } from './failover.ts'
+import type { Allowance } from './rate-limiter.ts'
 
 /** The GatewayError for anything the attempt loop throws. Upstream's own refusals of a bad request are not for here. */
 export function tellClient(cause: unknown, now: number): GatewayError {
@@ -33,6 +34,11 @@ const rows: Readonly<Record<FailureKind | 'breaker_open', Row>> = {
     status: 403,
     code: 'upstream_forbidden',
     message: 'the upstream does not allow this model or path to the credentials of this gateway',
+  },
+  model_unavailable: {
+    status: 404,
+    code: 'model_not_found',
+    message: 'the upstream has no such model for the credentials of this gateway',
   },
   quota_exhausted: {
     status: 429,
@@ -76,7 +82,8 @@ function fromUpstream(error: UpstreamError, recoveryAt: number | null, now: numb
   const said = kindsInTheirWords.has(error.kind) ? messageOf(error) : null
   return new GatewayError(keepsStatus ? error.code : row.code, said ?? row.message, {
     status: keepsStatus && error.status >= 400 ? error.status : row.status,
-    headers: error.kind === 'bad_request' ? {} : retryAfter(recoveryAt, now),
+    headers: error.kind === 'bad_request' || error.kind === 'model_unavailable' ? {} : retryAfter(recoveryAt, now),
+    ...(error.kind === 'model_unavailable' ? { param: 'model' } : {}),
     cause: error,
   })
 }
@@ -88,8 +95,29 @@ function messageOf(error: UpstreamError): string | null {
   return error.body === null || !error.body.contentType.includes('json') || error.message === '' ? null : error.message
 }
 
+/** A client that has used up its requests per minute. */
+export function tooManyRequests(allowance: Allowance): GatewayError {
+  const message = `this key may make ${allowance.limit} requests per minute; Retry-After says when the next one is possible`
+  return new GatewayError('rate_limit_exceeded', message, {
+    status: 429,
+    headers: { ...limitHeaders(allowance), ...retryAfterMs(allowance.retryAfterMs) },
+  })
+}
+
+/** As OpenAI names and spells them. */
+export function limitHeaders({ limit, remaining, resetMs }: Allowance): Record<string, string> {
+  const wholeMs = Math.ceil(resetMs)
+  return {
+    'x-ratelimit-limit-requests': String(limit),
+    'x-ratelimit-remaining-requests': String(remaining),
+    'x-ratelimit-reset-requests': wholeMs < 1000 ? `${wholeMs}ms` : `${wholeMs / 1000}s`,
+  }
+}
+
 function retryAfter(recoveryAt: number | null, now: number): Record<string, string> {
-  if (recoveryAt === null) return {}
-  const waitMs = Math.max(recoveryAt - now, 0)
+  return recoveryAt === null ? {} : retryAfterMs(Math.max(recoveryAt - now, 0))
+}
+
+function retryAfterMs(waitMs: number): Record<string, string> {
   return { 'retry-after': String(Math.max(1, Math.ceil(waitMs / 1000))), 'retry-after-ms': String(Math.ceil(waitMs)) }
 }

@@ -17,6 +17,11 @@ export interface Progress {
   firstByteMs: number | null
 }
 
+/** Of a call that has not come to its first attempt. */
+export function noProgress(): Progress {
+  return { attempts: 0, provider: '', targetModel: '', credentialLabel: '', firstByteMs: null }
+}
+
 export interface CallEnding {
   readonly status: number
   readonly outcome: Outcome

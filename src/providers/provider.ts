@@ -5,6 +5,8 @@ import type { RequestView } from '../formats/openai.ts'
 /** Adapter to one upstream service. Answers are always in OpenAI's wire format; failures are thrown as UpstreamError. */
 export interface Provider {
   readonly name: string
+  /** Where its model list comes from: another address is another list. */
+  readonly modelsUrl: string
   /** A 2xx Response: JSON, or server-sent events when the request asks to stream. */
   chat(call: Call, attempt: Attempt): Promise<Response>
   /** Passes a request on as it is. Absent where the upstream does not speak OpenAI. */

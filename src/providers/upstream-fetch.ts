@@ -119,6 +119,8 @@ export function requestHeaders(headers: Headers): Record<string, string> {
 const keptResponseHeaders = [
   ...['content-type', 'content-disposition', 'content-language', 'content-range', 'accept-ranges'],
   ...['etag', 'last-modified', 'openai-processing-ms', 'openai-version'],
+  // Ours, from a provider that converts: what it could not honour.
+  'x-any2api-dropped',
 ]
 
 export function responseHeaders(headers: Headers): Record<string, string> {

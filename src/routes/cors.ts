@@ -6,7 +6,15 @@ export interface Cors {
 }
 
 const maxAgeSeconds = 86_400
-const exposed = 'x-request-id, retry-after, retry-after-ms'
+const exposed = [
+  'x-request-id',
+  'retry-after',
+  'retry-after-ms',
+  'x-any2api-dropped',
+  'x-ratelimit-limit-requests',
+  'x-ratelimit-remaining-requests',
+  'x-ratelimit-reset-requests',
+].join(', ')
 
 export function createCors(origins: () => readonly string[]): Cors {
   function originFor(request: Request): string | null {

@@ -3,7 +3,7 @@ import type { SQLQueryBindings } from 'bun:sqlite'
 import type { BlacklistEntry, FailureKind, Outcome, UsageRecord } from '../domain.ts'
 import { openConnection, sqliteCode } from './connection.ts'
 import { createLocalTime, type LocalTime } from './local-time.ts'
-import type { Pin, RequestFilter, StatsTotals, StoredKey, Totals } from './store.ts'
+import type { ImportedCounts, ImportedTotals, Pin, RequestFilter, StatsTotals, StoredKey, Totals } from './store.ts'
 import { StoreError } from './store-error.ts'
 
 export interface DatabaseOptions {
@@ -27,6 +27,8 @@ export interface StoreDatabase {
   revokeKey(name: string): boolean
   /** `now`: Unix milliseconds. */
   totals(now: number): StatsTotals
+  /** False, and nothing is changed, when the totals of this source were added before. */
+  importTotals(totals: ImportedTotals): boolean
   requests(filter: RequestFilter): UsageRecord[]
   /** Deletes at most so many rows of calls that began before `time`; returns how many. */
   deleteRequests(before: { readonly time: number; readonly limit: number }): number
@@ -121,6 +123,7 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
   const deleteOldRequests = prepare<unknown, [number, number]>(
     'DELETE FROM requests WHERE sequence IN (SELECT sequence FROM requests WHERE time < ? ORDER BY time LIMIT ?)',
   )
+  const markOnce = prepare<unknown, [string, string]>('INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)')
   const dataVersion = prepare<{ data_version: number }, []>('PRAGMA data_version')
 
   const modelNames = new Set(summed.all('model', '').map((row) => row.name))
@@ -158,6 +161,23 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
     if (modelNames.size >= options.maxModels) return otherModel
     modelNames.add(model)
     return model
+  }
+
+  function addImported(totals: ImportedTotals): void {
+    const provider = text(totals.provider)
+    const add = (dimension: Dimension, name: string, counts: ImportedCounts) =>
+      addSummed.run({ dimension, name: text(name), ...toSums(counts) })
+    add('all', '', totals.all)
+    add('provider', provider, totals.all)
+    for (const [model, counts] of Object.entries(totals.models)) add('model', countedModel(text(model)), counts)
+    for (const [label, counts] of Object.entries(totals.credentials)) add('credential', label, counts)
+    for (const [label, counts] of Object.entries(totals.hours)) {
+      const hourStart = localTime.hourOfLabel(label)
+      if (hourStart === null) continue
+      add('hour', new Date(hourStart).toISOString(), counts)
+      // Which model, credential and client an hour's calls were of, the other program did not know.
+      addHourly.run({ hour_start: hourStart, model: '', provider, credential: '', client: '', ...toSums(counts) })
+    }
   }
 
   function apply(change: StateChange): void {
@@ -224,6 +244,15 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
         days: byLabel(recent, localTime.dayLabel, (hour) => localTime.dayLabel(hour.start) >= firstDay),
         hours: byLabel(recent, localTime.hourLabel, (hour) => hour.start > firstHour),
       }
+    },
+
+    importTotals(totals) {
+      let isNew = false
+      inTransaction(() => {
+        isNew = markOnce.run(`imported ${totals.source}`, new Date().toISOString()).changes > 0
+        if (isNew) addImported(totals)
+      })
+      return isNew
     },
 
     requests(filter) {
@@ -440,6 +469,18 @@ function noSums(): Sums {
     cached_tokens: 0,
     reasoning_tokens: 0,
     cost_micro_usd: 0,
+  }
+}
+
+function toSums(counts: ImportedCounts): Sums {
+  return {
+    ...noSums(),
+    requests: integer(counts.requests),
+    succeeded: integer(counts.succeeded),
+    failed: integer(counts.failed),
+    input_tokens: integer(counts.inputTokens),
+    output_tokens: integer(counts.outputTokens),
+    cost_micro_usd: integer(counts.costMicroUsd),
   }
 }
 

@@ -7,9 +7,12 @@ export interface LocalTime {
   hourLabel(time: number): string
   /** `YYYY-MM-DD` */
   dayLabel(time: number): string
+  /** When the hour of this label began: the first one where clocks are put back, the next where it was skipped. Null: it is no label. */
+  hourOfLabel(label: string): number | null
 }
 
 const hourMs = 3_600_000
+const dayMs = 86_400_000
 /** Offsets are multiples of a quarter hour and change only at its beginning. */
 const quarterHourMs = 900_000
 const maxCachedOffsets = 4000
@@ -49,6 +52,15 @@ export function createLocalTime(timezone: string): LocalTime {
     },
     hourLabel: (time) => `${localIso(time).slice(0, 13)}:00`,
     dayLabel: (time) => localIso(time).slice(0, 10),
+    hourOfLabel(label) {
+      const local = /^\d{4}-\d\d-\d\dT\d\d:00$/.test(label) ? Date.parse(`${label}Z`) : Number.NaN
+      if (Number.isNaN(local)) return null
+      // Offsets around it: that of a day before holds until the clocks change.
+      const before = local - offsetMs(local - dayMs)
+      const after = local - offsetMs(local + dayMs)
+      const fits = [before, after].find((time) => time + offsetMs(time) === local)
+      return fits ?? before
+    },
   }
 }
 

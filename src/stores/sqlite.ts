@@ -203,6 +203,7 @@ function createStore(parts: { link: Link; limits: StoreLimits; opened: Opened })
       keyListeners.push(listener)
     },
     totals: () => ask({ type: 'totals' }),
+    importTotals: (totals) => ask({ type: 'importTotals', totals }),
     requests: (filter) => ask({ type: 'requests', filter }),
     flush: async () => {
       await ask({ type: 'flush' })

@@ -23,6 +23,8 @@ export interface Store {
   /** Called when another process (`any2api keys`) changed the keys. */
   onKeysChanged(listener: (keys: StoredKey[]) => void): void
   totals(): Promise<StatsTotals>
+  /** Adds what another program had counted. Once for each source: false when that was done before. */
+  importTotals(totals: ImportedTotals): Promise<boolean>
   requests(filter: RequestFilter): Promise<UsageRecord[]>
   flush(): Promise<void>
   close(): Promise<void>
@@ -82,4 +84,27 @@ export interface RequestFilter {
   outcome?: Outcome
   /** Only calls that began before this Unix millisecond. */
   before?: number
+}
+
+/** What another program had counted. Its parts need not add up: each is added to the totals that it is of. */
+export interface ImportedTotals {
+  /** Under this name it is remembered that it was added. */
+  readonly source: string
+  /** Whose calls they all were; empty: not known. */
+  readonly provider: string
+  readonly all: ImportedCounts
+  readonly models: Readonly<Record<string, ImportedCounts>>
+  /** By label. */
+  readonly credentials: Readonly<Record<string, ImportedCounts>>
+  /** Labels as in `StatsTotals`, in the configured zone. */
+  readonly hours: Readonly<Record<string, ImportedCounts>>
+}
+
+export interface ImportedCounts {
+  readonly requests: number
+  readonly succeeded: number
+  readonly failed: number
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly costMicroUsd: number
 }

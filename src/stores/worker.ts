@@ -136,6 +136,8 @@ function createDatabaseHost(database: StoreDatabase, options: WorkerOptions): Da
         return changeKeys(() => database.revokeKey(question.name))
       case 'totals':
         return database.totals(Date.now())
+      case 'importTotals':
+        return database.importTotals(question.totals)
       case 'requests':
         return database.requests(question.filter)
       case 'flush':

@@ -1,5 +1,5 @@
 /** A gateway in front of an upstream whose credentials do what a test tells them. */
-import type { Config, ProviderConfig } from '../../src/domain.ts'
+import type { Config, OpenAiProviderConfig } from '../../src/domain.ts'
 import type { Behaviour } from '../../src/simulator/openai/behaviours.ts'
 import { type OpenAiSimulator, startOpenAiSimulator } from '../../src/simulator/openai.ts'
 import { clientSecret, startGateway, type TestGateway, testConfig, testProvider } from '../helpers/start-gateway.ts'
@@ -14,7 +14,7 @@ export interface ScriptedGateway extends AsyncDisposable {
 export interface Script {
   /** One for each credential, in the order in which they are chosen. */
   readonly credentials: readonly Behaviour[]
-  readonly provider?: Partial<ProviderConfig>
+  readonly provider?: Partial<OpenAiProviderConfig>
   readonly config?: Partial<Config>
 }
 

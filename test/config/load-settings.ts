@@ -1,7 +1,7 @@
 /** Loads a configuration from files and variables given as values, for the tests of this folder. */
 import { isAbsolute, join } from 'node:path'
 import { type ConfigFlags, type LoadResult, loadConfig } from '../../src/config/load.ts'
-import type { Config } from '../../src/domain.ts'
+import type { Config, OpenAiProviderConfig } from '../../src/domain.ts'
 
 export interface Written {
   /** By path, relative to the working directory `/app` or absolute. */
@@ -39,6 +39,13 @@ export function loadYaml(text: string, environment: Readonly<Record<string, stri
 export function configOf({ config, problems }: LoadResult): Config {
   if (config === null) throw new Error(`refused: ${JSON.stringify(problems)}`)
   return config
+}
+
+/** The first provider, which speaks OpenAI's API. */
+export function openAiProviderOf(result: LoadResult): OpenAiProviderConfig {
+  const [provider] = configOf(result).providers
+  if (provider?.type !== 'openai') throw new Error('the first provider is of another type')
+  return provider
 }
 
 export const minimal = 'providers: { openai: { base_url: "https://api.openai.com/v1", keys: [sk-one] } }'

@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'bun:test'
 import { hashSecret } from '../../src/config/credential.ts'
-import { configOf, loadSettings, loadYaml, minimal, unreadable, type Written } from './load-settings.ts'
+import {
+  configOf,
+  loadSettings,
+  loadYaml,
+  minimal,
+  openAiProviderOf,
+  unreadable,
+  type Written,
+} from './load-settings.ts'
 
 describe('defaults', () => {
   test('a provider is all that must be written', () => {
@@ -20,6 +28,7 @@ describe('defaults', () => {
       adminKeyHash: null,
       isAnonymousAllowed: false,
       areModelsPublic: false,
+      defaultRequestsPerMinute: null,
       clientKeys: [],
     })
     expect(provider).toMatchObject({
@@ -46,6 +55,7 @@ describe('defaults', () => {
       isDirectoryNamed: false,
       retentionMs: 7_776_000_000,
       timezone: 'UTC',
+      importFile: null,
     })
     expect(config.log).toEqual({ level: 'info', format: 'auto', path: null, retentionMs: 604_800_000 })
     expect(config.defaultModelPrice).toEqual({ input: 1, output: 3, cachedInput: null })
@@ -201,7 +211,7 @@ describe(`\${NAME}`, () => {
       'any2api.yaml': `providers: { a: { base_url: "\${URL}" } }`,
       '.env': 'export URL="http://a/b" # mine\r\n',
     }
-    expect(configOf(loadSettings({ files })).providers[0]?.baseUrl).toBe('http://a/b')
+    expect(openAiProviderOf(loadSettings({ files })).baseUrl).toBe('http://a/b')
   })
 })
 
@@ -212,7 +222,7 @@ describe('providers', () => {
     ['http://localhost:11434/v1/', 'http://localhost:11434/v1'],
     ['https://host/openai/v2//', 'https://host/openai/v2'],
   ])('base_url %s becomes %s', (written, baseUrl) => {
-    expect(configOf(loadYaml(`providers: { a: { base_url: "${written}" } }`)).providers[0]?.baseUrl).toBe(baseUrl)
+    expect(openAiProviderOf(loadYaml(`providers: { a: { base_url: "${written}" } }`)).baseUrl).toBe(baseUrl)
   })
 
   test.each([
@@ -221,9 +231,9 @@ describe('providers', () => {
     ['https://host/api/chat?version=1', 'https://host/api'],
     ['https://host', 'https://host/v1'],
   ])('of chat_url %s alone the other endpoints are sought at %s', (chatUrl, baseUrl) => {
-    const [provider] = configOf(loadYaml(`providers: { a: { chat_url: "${chatUrl}" } }`)).providers
-    expect(provider?.baseUrl).toBe(baseUrl)
-    expect(provider?.chatUrl).toBe(new URL(chatUrl).href)
+    const provider = openAiProviderOf(loadYaml(`providers: { a: { chat_url: "${chatUrl}" } }`))
+    expect(provider.baseUrl).toBe(baseUrl)
+    expect(provider.chatUrl).toBe(new URL(chatUrl).href)
   })
 
   test('an upstream without keys gets one empty credential, and the log says so', () => {
@@ -293,7 +303,133 @@ default_model_price: { input: 2, output: 4 }`
   })
 })
 
+describe('OnDemand', () => {
+  const yaml = (settings: string) => `providers: { od: { type: ondemand, ${settings} } }`
+
+  test('keys or accounts are all that must be written', () => {
+    const [provider] = configOf(loadYaml(yaml('keys: [key-one]'))).providers
+    const { credentials, ...rest } = provider ?? { credentials: [] }
+    expect(credentials.map(({ kind, user, reveal }) => [kind, user, reveal()])).toEqual([['key', null, 'key-one']])
+    expect(rest).toEqual({
+      name: 'od',
+      type: 'ondemand',
+      headers: {},
+      rotation: 'round_robin',
+      startIndex: 0,
+      blacklist: { threshold: 3, cooldownMs: 600_000, recheckMs: 3_600_000 },
+      breaker: { failures: 5, ratio: 0.5, minCalls: 20, windowMs: 30_000, openMs: 30_000, maxOpenMs: 300_000 },
+      timeouts: { firstByteMs: 60_000, answerMs: 600_000, idleMs: 90_000 },
+      maxAttempts: 4,
+      maxWaitMs: 120_000,
+      proxy: null,
+      isHttp2: false,
+      maxIdleSockets: null,
+      chatBase: 'https://api.on-demand.io/chat/v1',
+      clientBase: 'https://api.on-demand.io/chat/v1/client',
+      authBase: 'https://gateway.on-demand.io/v1',
+      signInPath: '/auth/user/signin',
+      refreshPath: '/auth/user/refresh_token',
+      configBase: 'https://api.on-demand.io/config/v1/public',
+      accountHeaders: {},
+      models: {},
+      defaultEndpointId: null,
+      catalogueMs: 3_600_000,
+      session: { isReused: false, idleMs: 600_000, isDeleted: true },
+      systemPlacement: 'query',
+      maxQueryLength: null,
+      pluginField: 'omit',
+      plugins: [],
+      isFulfillmentOnly: false,
+      isMaxTokensSent: false,
+      reasoning: 'reasoning_content',
+      unsupported: 'drop',
+      requestTimeoutMs: 45_000,
+      strayPauseMs: 600,
+      rateLimitRestMs: 300_000,
+      signInRetry: { waitMs: 60_000, longRestMs: 3_600_000 },
+      retries: { max: 0, baseMs: 3000 },
+    })
+  })
+
+  test('every setting is read, and what is shown can be written again', () => {
+    const written = `
+keys: [key-one], accounts: [{ email: " Alice@example.com ", password: " p: w " }],
+chat_base: "http://a/chat/", client_base: "http://b", auth_base: "http://c/v1", sign_in_path: /in, refresh_path: /again, config_base: "http://d",
+account_headers: { user-agent: mine }, models: { m: predefined-m }, default_endpoint_id: predefined-d, catalogue_refresh: 5m,
+sessions: { reuse: true, idle: 1m, delete: false }, system_prompt: fulfillment_prompt, max_query_length: 1000, plugins: [plugin-1],
+fulfillment_only: true, send_max_tokens: true, reasoning: hidden, unsupported: refuse, request_timeout: 9s, stray_pause: 1s,
+rate_limit_rest: 7s, sign_in: { wait: 8s, long_rest: 2h }, retries: { max: 2, base: 0s }`
+    const result = loadYaml(yaml(written.replaceAll('\n', ' ')))
+    const [provider] = configOf(result).providers
+    expect(provider).toMatchObject({
+      chatBase: 'http://a/chat',
+      clientBase: 'http://b',
+      authBase: 'http://c/v1',
+      signInPath: '/in',
+      refreshPath: '/again',
+      configBase: 'http://d',
+      accountHeaders: { 'user-agent': 'mine' },
+      models: { m: 'predefined-m' },
+      defaultEndpointId: 'predefined-d',
+      catalogueMs: 300_000,
+      session: { isReused: true, idleMs: 60_000, isDeleted: false },
+      systemPlacement: 'fulfillment_prompt',
+      maxQueryLength: 1000,
+      pluginField: 'pluginIds',
+      plugins: ['plugin-1'],
+      isFulfillmentOnly: true,
+      isMaxTokensSent: true,
+      reasoning: 'hidden',
+      unsupported: 'refuse',
+      requestTimeoutMs: 9000,
+      strayPauseMs: 1000,
+      rateLimitRestMs: 7000,
+      signInRetry: { waitMs: 8000, longRestMs: 7_200_000 },
+      retries: { max: 2, baseMs: 0 },
+    })
+    expect(provider?.credentials.map(({ kind, user, reveal }) => [kind, user, reveal()])).toEqual([
+      ['key', null, 'key-one'],
+      ['account', 'Alice@example.com', ' p: w '],
+    ])
+    const { od } = result.effective.providers as Record<string, Record<string, unknown>>
+    expect(od).toMatchObject({ accounts: ['A***@example.com'], account_headers: { 'user-agent': '***' } })
+    const { credentials, keys, accounts, ...shown } = od ?? {}
+    const rewritten = Object.fromEntries(Object.entries(shown).filter(([, value]) => value !== null))
+    const again = JSON.stringify({ providers: { od: { ...rewritten, keys: ['key-one'] } } })
+    expect(loadSettings({ files: { 'any2api.json': again } }).effective.providers).toMatchObject({ od: shown })
+  })
+
+  test('an account is known by its e-mail: a changed password changes nothing, the case of letters neither', () => {
+    const idOf = (email: string, password: string) =>
+      configOf(loadYaml(yaml(`accounts: [{ email: ${email}, password: ${password} }]`))).providers[0]?.credentials[0]
+        ?.id
+    expect(idOf('a@b.example', 'old')).toMatch(/^[0-9a-f]{16}$/)
+    expect(idOf('A@b.example', 'new')).toBe(idOf('a@b.example', 'old'))
+    expect(idOf('c@b.example', 'old')).not.toBe(idOf('a@b.example', 'old'))
+  })
+
+  test('an account that is given twice counts once', () => {
+    const { config, notices } = loadYaml(
+      yaml('accounts: [{ email: a@b.example, password: p1 }, { email: A@b.example, password: p1 }]'),
+    )
+    expect(config?.providers[0]?.credentials).toHaveLength(1)
+    expect(notices).toContain('provider od: account a***@b.example is given twice and counts once')
+  })
+})
+
+describe('limits of client keys', () => {
+  test('a key has its own, or that of all', () => {
+    const keys = '[a-client-key-of-mine, { key: other-client-of-mine, rpm: 5 }]'
+    const { access } = configOf(loadYaml(`${minimal}\naccess: { default_rpm: 60, client_keys: ${keys} }`))
+    expect(access.defaultRequestsPerMinute).toBe(60)
+    expect(access.clientKeys.map(({ requestsPerMinute }) => requestsPerMinute)).toEqual([null, 5])
+  })
+})
+
 describe('problems', () => {
+  const ondemand = (settings: string) => `providers: { a: { type: ondemand, ${settings} } }`
+  const ofOtherType = (type: string, own: string) =>
+    `is a setting of providers with type: ${type}; this one has type: ${own}`
   const provider = (settings: string) => `providers: { a: { base_url: "http://a/v1", ${settings} } }`
   const cases: readonly [string, string, string, string][] = [
     [
@@ -307,19 +443,19 @@ describe('problems', () => {
       'an unknown setting like no other',
       `${minimal}\nstore: { zzzzzzzzz: 1 }`,
       'store.zzzzzzzzz',
-      'unknown setting; known here: retention, timezone',
+      'unknown setting; known here: retention, timezone, import_statistics',
     ],
     [
       'a setting of a later version',
-      `${minimal}\naccess: { client_keys: [{ key: a-client-key-of-mine, rpm: 5 }] }`,
-      'access.client_keys[0].rpm',
-      'unknown setting; known here: name, key, models, stateful',
+      `${minimal}\naccess: { client_keys: [{ key: a-client-key-of-mine, tokens_per_day: 5 }] }`,
+      'access.client_keys[0].tokens_per_day',
+      'unknown setting; known here: name, key, models, rpm, stateful',
     ],
     [
       'a name that may be a secret',
       `${minimal}\naccess: { sk-abcdef: true }`,
       'access',
-      'unknown setting; known here: admin_key, anonymous, public_models, client_keys',
+      'unknown setting; known here: admin_key, anonymous, public_models, default_rpm, client_keys',
     ],
     [
       'a bare number as duration',
@@ -358,7 +494,12 @@ describe('problems', () => {
       'providers.a.rotation',
       'must be one of round_robin, least_busy, sticky',
     ],
-    ['a type of provider that is not there yet', provider('type: scira'), 'providers.a.type', 'must be one of openai'],
+    [
+      'a type of provider that is not there yet',
+      provider('type: scira'),
+      'providers.a.type',
+      'must be one of openai, ondemand',
+    ],
     [
       'a number as key',
       provider('keys: [123]'),
@@ -577,6 +718,91 @@ describe('problems', () => {
       `${minimal}\nserver: { host: "\${a b}" }`,
       'server.host',
       `has a \${…} that is no name of an environment variable; write $\${ for the characters themselves`,
+    ],
+    [
+      'neither keys nor accounts',
+      'providers: { a: { type: ondemand } }',
+      'providers.a',
+      'needs keys, keys_file or accounts',
+    ],
+    [
+      'a setting of OnDemand elsewhere',
+      provider('accounts: []'),
+      'providers.a.accounts',
+      `${ofOtherType('ondemand', 'openai')}, which is the default`,
+    ],
+    [
+      'a setting of others at OnDemand',
+      ondemand('keys: [k-1], base_url: "http://a"'),
+      'providers.a.base_url',
+      ofOtherType('openai', 'ondemand'),
+    ],
+    [
+      'a misspelt setting of OnDemand',
+      ondemand('keys: [k-1], chat_bse: "http://a"'),
+      'providers.a.chat_bse',
+      'unknown setting; did you mean chat_base?',
+    ],
+    [
+      'a misspelt type',
+      'providers: { a: { type: on_demand, accounts: [{ email: a@b.example, password: p }] } }',
+      'providers.a.type',
+      'must be one of openai, ondemand',
+    ],
+    [
+      'an account without a password',
+      ondemand('accounts: [{ email: a@b.example }]'),
+      'providers.a.accounts[0].password',
+      'is missing',
+    ],
+    [
+      'a password that is a number',
+      ondemand('accounts: [{ email: a@b.example, password: 12 }]'),
+      'providers.a.accounts[0].password',
+      'must be text (numbers and the like in quotes) and not empty',
+    ],
+    [
+      'an e-mail with a colon',
+      ondemand('accounts: [{ email: "a:b@c.example", password: p }]'),
+      'providers.a.accounts[0].email',
+      'must be an e-mail address, such as a@example.com',
+    ],
+    [
+      'an account with two passwords',
+      ondemand('accounts: [{ email: a@b.example, password: p }, { email: a@b.example, password: q }]'),
+      'providers.a.accounts[1]',
+      'the same account is given with another password before',
+    ],
+    ['no accounts', ondemand('accounts: []'), 'providers.a.accounts', 'names no account'],
+    [
+      'an address of OnDemand that is none',
+      ondemand('keys: [k-1], auth_base: x'),
+      'providers.a.auth_base',
+      'must be an address that begins with http:// or https://',
+    ],
+    [
+      'a path that is none',
+      ondemand('keys: [k-1], sign_in_path: signin'),
+      'providers.a.sign_in_path',
+      'must be a path such as /auth/user/signin',
+    ],
+    [
+      'too many plugins',
+      ondemand(`keys: [k-1], plugins: [${'p, '.repeat(21)}]`),
+      'providers.a.plugins',
+      'must be 20 at most',
+    ],
+    [
+      'thinking that goes nowhere known',
+      ondemand('keys: [k-1], reasoning: shown'),
+      'providers.a.reasoning',
+      'must be one of reasoning_content, hidden',
+    ],
+    [
+      'no requests per minute',
+      `${minimal}\naccess: { default_rpm: 0 }`,
+      'access.default_rpm',
+      'must be a whole number from 1 to 1000000',
     ],
     [
       'no provider',

@@ -179,12 +179,14 @@ describe('through the front door', () => {
   })
 })
 
-test('the failures of one credential among several open nothing, those of two do', () => {
+test('the failures of few credentials open nothing, those of half of them do, and so do those of the only one', () => {
   const breakers = createCircuitBreakers({ clock: createTestClock(), log: silentLogger })
-  const by = (credential: string) => ({ credential, poolSize: 3 })
+  const by = (credential: string) => ({ credential, poolSize: 5 })
   for (let time = 0; time < 50; time++) breakers.failed('t', config, by('a'))
   expect(breakers.enter('t')).toBe('closed')
-  breakers.failed('t', config, by('b'))
+  for (let time = 0; time < 50; time++) breakers.failed('t', config, by('b'))
+  expect(breakers.enter('t')).toBe('closed')
+  breakers.failed('t', config, by('c'))
   expect(breakers.enter('t')).toBe('open')
   for (let time = 0; time < 5; time++) breakers.failed('alone', config, { credential: 'a', poolSize: 1 })
   expect(breakers.enter('alone')).toBe('open')

@@ -1,6 +1,6 @@
 /** From target to target: in order, each with its own name for the model, within bounds. */
 import { describe, expect, test } from 'bun:test'
-import type { ProviderConfig } from '../../src/domain.ts'
+import type { OpenAiProviderConfig } from '../../src/domain.ts'
 import type { Behaviour } from '../../src/simulator/openai/behaviours.ts'
 import { type OpenAiSimulator, startOpenAiSimulator } from '../../src/simulator/openai.ts'
 import { startGateway, type TestGateway, testConfig, testProvider } from '../helpers/start-gateway.ts'
@@ -18,7 +18,7 @@ interface Two extends AsyncDisposable {
 
 async function startTwo(
   behaviour: Behaviour,
-  provider: Partial<ProviderConfig> = {},
+  provider: Partial<OpenAiProviderConfig> = {},
   other: Behaviour = good,
 ): Promise<Two> {
   const first = startOpenAiSimulator({ credentials: { 'sk-first-a': behaviour, 'sk-first-b': behaviour } })

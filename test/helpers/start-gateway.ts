@@ -2,7 +2,15 @@
 import { type AppParts, createApp } from '../../src/app.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { hashSecret } from '../../src/config/credential.ts'
-import type { BlacklistEntry, ClientKey, Config, Credential, ProviderConfig, UsageRecord } from '../../src/domain.ts'
+import type {
+  BlacklistEntry,
+  ClientKey,
+  Config,
+  Credential,
+  OpenAiProviderConfig,
+  ProviderConfig,
+  UsageRecord,
+} from '../../src/domain.ts'
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts'
 import { createLogger, type Logger } from '../../src/log.ts'
 import type { Pin, Store } from '../../src/stores/store.ts'
@@ -163,6 +171,7 @@ export function createMemory(): Memory {
     addKey: async () => {},
     revokeKey: async () => false,
     onKeysChanged: () => {},
+    importTotals: async () => true,
     totals: async () => ({
       totals: { ...emptyTotals, requests: records.length },
       models: {},
@@ -196,12 +205,13 @@ export function testConfig(providers: readonly ProviderConfig[], changes: Partia
       adminKeyHash: hashSecret(adminSecret),
       isAnonymousAllowed: false,
       areModelsPublic: false,
+      defaultRequestsPerMinute: null,
       clientKeys: [testClient('alice', clientSecret)],
     },
     providers,
     models: [],
     defaultProvider: providers[0]?.name ?? null,
-    store: { directory: 'unused', isDirectoryNamed: false, retentionMs: 86_400_000, timezone: 'UTC' },
+    store: { directory: 'unused', isDirectoryNamed: false, retentionMs: 86_400_000, timezone: 'UTC', importFile: null },
     log: { level: 'debug', format: 'json', path: null, retentionMs: 86_400_000 },
     prices: {},
     defaultModelPrice: { input: 1, output: 3, cachedInput: null },
@@ -210,14 +220,22 @@ export function testConfig(providers: readonly ProviderConfig[], changes: Partia
 }
 
 export function testClient(name: string, secret: string, changes: Partial<ClientKey> = {}): ClientKey {
-  return { name, hash: hashSecret(secret), label: name, models: null, isStateful: null, ...changes }
+  return {
+    name,
+    hash: hashSecret(secret),
+    label: name,
+    models: null,
+    requestsPerMinute: null,
+    isStateful: null,
+    ...changes,
+  }
 }
 
 export function testProvider(
   baseUrl: string,
   secrets: readonly string[],
-  changes: Partial<ProviderConfig> = {},
-): ProviderConfig {
+  changes: Partial<OpenAiProviderConfig> = {},
+): OpenAiProviderConfig {
   return {
     name: 'openai',
     type: 'openai',
@@ -242,5 +260,5 @@ export function testProvider(
 
 export function testCredential(secret: string): Credential {
   const id = hashSecret(secret).slice(0, 16)
-  return { id, label: `${id.slice(0, 8)}…`, reveal: () => secret }
+  return { id, kind: 'key', user: null, label: `${id.slice(0, 8)}…`, reveal: () => secret }
 }

@@ -1,6 +1,6 @@
 /** A simulated upstream with a gateway in front of it, both gone when the test ends, and the calls that tests make again and again. */
 import { type Clock, systemClock } from '../../src/clock.ts'
-import type { Config, ProviderConfig, UsageRecord } from '../../src/domain.ts'
+import type { Config, OpenAiProviderConfig, UsageRecord } from '../../src/domain.ts'
 import type { CredentialStatus } from '../../src/gateway/credential-pool.ts'
 import type { Behaviour } from '../../src/simulator/openai/behaviours.ts'
 import { type OpenAiSimulator, type OpenAiSimulatorOptions, startOpenAiSimulator } from '../../src/simulator/openai.ts'
@@ -29,7 +29,7 @@ export interface Pair extends AsyncDisposable {
 
 export interface PairOptions {
   readonly credentials: Readonly<Record<string, Behaviour>>
-  readonly provider?: Partial<ProviderConfig>
+  readonly provider?: Partial<OpenAiProviderConfig>
   readonly config?: Partial<Config>
   readonly simulator?: Partial<OpenAiSimulatorOptions>
   readonly clock?: Clock

@@ -104,7 +104,7 @@ export interface RawAsked {
 
 /** Sends bytes as they are. */
 export function sendRaw(
-  simulator: OpenAiSimulator,
+  simulator: { readonly port: number },
   request: string | readonly string[],
   patienceMs: number,
 ): Promise<RawAnswer> {

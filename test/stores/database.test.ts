@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import type { BlacklistEntry, Outcome, UsageRecord } from '../../src/domain.ts'
 import { openDatabase, type StoreDatabase } from '../../src/stores/database.ts'
-import type { StoredKey, Totals } from '../../src/stores/store.ts'
+import type { ImportedCounts, ImportedTotals, StoredKey, Totals } from '../../src/stores/store.ts'
 import { toolOptions } from './fixtures/data-directory.ts'
 import { usageRecord } from './fixtures/usage-record.ts'
 
@@ -273,3 +273,50 @@ function sumsBy(records: readonly UsageRecord[], name: (record: UsageRecord) => 
 function countsOf(totals: Record<string, Totals>): Record<string, number> {
   return Object.fromEntries(Object.entries(totals).map(([name, value]) => [name, value.requests]))
 }
+
+describe('totals of another program', () => {
+  const counts = (requests: number, changes: Partial<ImportedCounts> = {}): ImportedCounts => ({
+    requests,
+    succeeded: requests,
+    failed: 0,
+    inputTokens: 0,
+    outputTokens: 0,
+    costMicroUsd: 0,
+    ...changes,
+  })
+  const imported: ImportedTotals = {
+    source: 'other program',
+    provider: 'ondemand',
+    all: counts(12, { succeeded: 10, failed: 2, inputTokens: 750, outputTokens: 250, costMicroUsd: 1500 }),
+    models: { 'gpt-4o': counts(7), o3: counts(3) },
+    credentials: { 'a***@example.com': counts(10) },
+    hours: { '2025-06-15T10:00': counts(4), '2025-06-14T09:00': counts(6), nonsense: counts(1) },
+  }
+
+  test('are added to what was counted here, each to the totals that it is of', () => {
+    write([usageRecord({ time: now, model: 'gpt-4o', provider: 'openai', outcome: 'succeeded' })])
+    expect(database.importTotals(imported)).toBe(true)
+    const totals = database.totals(now)
+    expect(totals.totals).toMatchObject({ requests: 13, succeeded: 11, failed: 2 })
+    expect(totals.models['gpt-4o']?.requests).toBe(8)
+    expect(totals.models.o3?.requests).toBe(3)
+    expect(totals.providers.ondemand).toMatchObject({
+      requests: 12,
+      input_tokens: 750,
+      output_tokens: 250,
+      cost_usd: 0.0015,
+    })
+    expect(totals.credentials['a***@example.com']?.requests).toBe(10)
+    expect(totals.days).toMatchObject({ '2025-06-14': { requests: 6 }, '2025-06-15': { requests: 5 } })
+    expect(totals.hours).toMatchObject({ '2025-06-15T10:00': { requests: 4 }, '2025-06-14T09:00': { requests: 6 } })
+  })
+
+  test('are added once', () => {
+    expect(database.importTotals(imported)).toBe(true)
+    expect(database.importTotals(imported)).toBe(false)
+    expect(database.importTotals({ ...imported, all: counts(99) })).toBe(false)
+    expect(database.totals(now).totals.requests).toBe(12)
+    expect(database.importTotals({ ...imported, source: 'a third program' })).toBe(true)
+    expect(database.totals(now).totals.requests).toBe(24)
+  })
+})

@@ -40,6 +40,30 @@ describe('hours begin where the zone has them', () => {
   })
 })
 
+describe('a label of an hour tells when it began', () => {
+  test.each([
+    ['UTC', '2025-03-01T10:00', '2025-03-01T10:00:00Z'],
+    ['Europe/Warsaw', '2025-07-02T00:00', '2025-07-01T22:00:00Z'],
+    ['Europe/Warsaw', '2025-01-02T00:00', '2025-01-01T23:00:00Z'],
+    ['Asia/Kolkata', '2025-03-01T16:00', '2025-03-01T10:30:00Z'],
+    // Clocks are put back: there are two such hours, and the first is meant.
+    ['America/New_York', '2025-11-02T01:00', '2025-11-02T05:00:00Z'],
+    ['America/New_York', '2025-11-02T02:00', '2025-11-02T07:00:00Z'],
+    // Clocks are put forward: there is no such hour.
+    ['America/New_York', '2025-03-09T02:00', '2025-03-09T07:00:00Z'],
+    ['America/New_York', '2025-03-09T03:00', '2025-03-09T07:00:00Z'],
+  ])('%s %s', (zone, label, start) => {
+    expect(createLocalTime(zone).hourOfLabel(label)).toBe(Date.parse(start))
+  })
+
+  test.each(['', 'nonsense', '2025-03-01', '2025-03-01T10:30', '2025-13-01T10:00', '2025-03-01 10:00'])(
+    '%j is none',
+    (label) => {
+      expect(createLocalTime('UTC').hourOfLabel(label)).toBeNull()
+    },
+  )
+})
+
 test('an unknown zone is an error', () => {
   expect(() => createLocalTime('Mars/Olympus')).toThrow(RangeError)
 })

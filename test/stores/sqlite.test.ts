@@ -56,6 +56,18 @@ async function open(limits: Partial<StoreLimits> = {}): Promise<Store> {
   return store
 }
 
+test('totals of another program are added once, restarts included', async () => {
+  const counts = { requests: 3, succeeded: 2, failed: 1, inputTokens: 5, outputTokens: 7, costMicroUsd: 9 }
+  const imported = { source: 'other', provider: 'p', all: counts, models: { m: counts }, credentials: {}, hours: {} }
+  const first = await open()
+  expect(await first.importTotals(imported)).toBe(true)
+  await first.close()
+  const second = await open()
+  expect(await second.importTotals(imported)).toBe(false)
+  const { totals, models, providers } = await second.totals()
+  expect([totals.requests, models.m?.succeeded, providers.p?.output_tokens]).toEqual([3, 2, 7])
+})
+
 describe('writes', () => {
   test('a record is in the file within 100 ms, and nobody asked for it', async () => {
     const store = await open()

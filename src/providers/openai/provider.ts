@@ -1,12 +1,13 @@
 /** Any upstream that speaks OpenAI's API: request bytes pass untouched but for the model's name, answers untouched. */
-import type { Credential, ProviderConfig } from '../../domain.ts'
+import type { Credential, OpenAiProviderConfig } from '../../domain.ts'
 import { UpstreamError } from '../../errors.ts'
 import { applyEdits, type Edit, findAllMembers } from '../../formats/json-members.ts'
 import { classifyRefusal, cutSecret, isWrittenIn } from '../classify-refusal.ts'
 import type { Attempt, Call, Model, Provider } from '../provider.ts'
 import { readBounded, requestHeaders, upstreamFetch } from '../upstream-fetch.ts'
 
-export function createOpenAiProvider(config: ProviderConfig): Provider {
+export function createOpenAiProvider(config: OpenAiProviderConfig): Provider {
+  const modelsUrl = `${config.baseUrl}/models`
   const chatUrl = config.chatUrl ?? `${config.baseUrl}/chat/completions`
   const session =
     config.maxIdleSockets === null
@@ -56,7 +57,7 @@ export function createOpenAiProvider(config: ProviderConfig): Provider {
   }
 
   async function getModels(credential: Credential, signal: AbortSignal): Promise<Response> {
-    return request(`${config.baseUrl}/models`, 'GET', {
+    return request(modelsUrl, 'GET', {
       attempt: { credential, signal },
       headers: { accept: 'application/json' },
       body: null,
@@ -65,6 +66,7 @@ export function createOpenAiProvider(config: ProviderConfig): Provider {
 
   return {
     name: config.name,
+    modelsUrl,
     chat: (call, attempt) => send(call, attempt, chatUrl + call.query),
     forward: (call, attempt) => send(call, attempt, config.baseUrl + call.path + call.query),
     async listModels(credential, signal) {
