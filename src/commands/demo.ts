@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type LoadResult, loadConfig } from '../config/load.ts'
 import { type Server, startServer } from '../server.ts'
-import { type DemoUpstreams, startDemoUpstreams } from '../simulator/scenario.ts'
+import { startOndemandDemo } from '../simulator/ondemand-scenario.ts'
+import { startDemoUpstreams } from '../simulator/scenario.ts'
 import { formatProblems } from './load-settings.ts'
 import { openLog } from './open-log.ts'
 import { generateSecret, runUntilStopped, startProblem, urlOf } from './serve.ts'
@@ -15,20 +16,27 @@ const defaultPort = 7860
 const portsToTry = 20
 
 export async function demo(terminal: Terminal, flags: Flags): Promise<number> {
-  const upstreams = startDemoUpstreams()
+  const upstreams = startUpstreams()
   const directory = await mkdtemp(join(tmpdir(), 'any2api-demo-'))
   try {
     return await run({ terminal, flags, upstreams, directory })
   } finally {
-    upstreams.stop()
+    upstreams.openai.stop()
+    upstreams.ondemand.stop()
     await rm(directory, { recursive: true, force: true })
   }
 }
 
+function startUpstreams() {
+  return { openai: startDemoUpstreams(), ondemand: startOndemandDemo() }
+}
+
+type Upstreams = ReturnType<typeof startUpstreams>
+
 interface Demo {
   readonly terminal: Terminal
   readonly flags: Flags
-  readonly upstreams: DemoUpstreams
+  readonly upstreams: Upstreams
   readonly directory: string
 }
 
@@ -67,7 +75,7 @@ function portsFrom(named: string | undefined): number[] {
 
 interface DemoSettings {
   readonly flags: Flags
-  readonly upstreams: DemoUpstreams
+  readonly upstreams: Upstreams
   readonly directory: string
   readonly port: number
   readonly keys: { readonly client: string; readonly admin: string }
@@ -75,20 +83,34 @@ interface DemoSettings {
 
 /** The demo's settings pass the same door as everybody's. */
 function loadDemo({ flags, upstreams, directory, port, keys }: DemoSettings): LoadResult {
+  const { ondemand } = upstreams
   const settings = {
     server: { host: flags.host ?? '127.0.0.1', port, shutdown_grace: '2s' },
     access: { admin_key: keys.admin, client_keys: [{ name: 'demo', key: keys.client, stateful: true }] },
     providers: {
       simulated: {
         type: 'openai',
-        base_url: upstreams.baseUrl,
-        keys: upstreams.secrets,
+        base_url: upstreams.openai.baseUrl,
+        keys: upstreams.openai.secrets,
+        timeouts: { first_byte: '10s', idle: '10s' },
+        blacklist: { recheck: '1m' },
+        max_attempts: 6,
+      },
+      ondemand: {
+        type: 'ondemand',
+        keys: ondemand.keys.map(({ secret }) => secret),
+        accounts: ondemand.accounts.map(({ email, password }) => ({ email, password })),
+        chat_base: ondemand.chatBaseUrl,
+        client_base: ondemand.accountChatBaseUrl,
+        auth_base: ondemand.authBaseUrl,
+        config_base: ondemand.catalogueUrl.replace(/\/endpoints$/, ''),
         timeouts: { first_byte: '10s', idle: '10s' },
         blacklist: { recheck: '1m' },
         max_attempts: 6,
       },
     },
-    models: { 'gpt-4': 'simulated/gpt-4.1' },
+    default_provider: 'simulated',
+    models: { 'gpt-4': 'simulated/gpt-4.1', 'claude-*': 'ondemand/*' },
     log: { format: 'auto' },
   }
   const file = join(directory, 'any2api.json')
@@ -129,17 +151,29 @@ A stream, from a model that is redirected (gpt-4 goes to gpt-4.1):
 
 ${chat(`{"model":"gpt-4","stream":true,${message}}`, '-N ')}
 
+From the simulated OnDemand, a service of another protocol, by key and by account:
+
+${chat(`{"model":"claude-sonnet-5","stream":true,${message}}`, '-N ')}
+
 What the gateway knows:
 
 curl ${url}/v1/models -H "Authorization: Bearer ${keys.client}"
 curl ${url}/stats -H "Authorization: Bearer ${keys.admin}"
 curl ${url}/blacklist -H "Authorization: Bearer ${keys.admin}"
 
-The simulated credentials, good and bad; every call is answered all the same:
+The simulated credentials, good and bad. Calls are answered all the same, but where an answer is cut after its first words:
 
-${formatTable(upstreams.credentials.map(({ name, description }) => [`  ${name}`, description]))}
+${formatTable(upstreams.openai.credentials.map(described))}
+
+and of OnDemand:
+
+${formatTable([...upstreams.ondemand.keys, ...upstreams.ondemand.accounts].map(described))}
 
 Ctrl-C stops it. From here on, its log:
 
 `
+}
+
+function described({ name, description }: { readonly name: string; readonly description: string }): string[] {
+  return [`  ${name}`, description]
 }
