@@ -36,16 +36,18 @@ test.skipIf(Bun.which('curl') === null)(
     expect(program.stdout()).toMatch(/^ {2}Admin key +Authorization: Bearer admin-any2api-\S+$/m)
     expect(program.stdout()).toContain(`  Swagger UI   ${address}/swagger\n`)
     const lines = curlLines(program)
-    expect(lines.length).toBe(5)
+    expect(lines.length).toBe(6)
     const answers: string[] = []
     for (const line of lines) answers.push(await paste(`${line} --silent --show-error --fail`))
-    const [answer = '', stream = '', models = '', stats = '', blacklist = ''] = answers
+    const [answer = '', stream = '', ondemand = '', models = '', stats = '', blacklist = ''] = answers
     expect(JSON.parse(answer)).toMatchObject({ object: 'chat.completion', model: 'gpt-4o' })
     expect(stream.trimEnd()).toEndWith('data: [DONE]')
     expect(stream).toContain('"model":"gpt-4"')
+    expect(ondemand.trimEnd()).toEndWith('data: [DONE]')
+    expect(ondemand).toContain('simulated')
     expect((JSON.parse(models) as { data: { id: string }[] }).data.map(({ id }) => id)).toContain('gpt-4')
-    expect(JSON.parse(stats)).toMatchObject({ totals: { requests: 2, succeeded: 2 } })
-    expect(JSON.parse(blacklist)).toMatchObject({ totalKeys: 8 })
+    expect(JSON.parse(stats)).toMatchObject({ totals: { requests: 3, succeeded: 3 } })
+    expect(JSON.parse(blacklist)).toMatchObject({ totalKeys: 19 })
     expect((await fetch(`${address}/`)).status).toBe(200)
     program.signal('SIGINT')
     expect(await program.ended(4000)).toBe(0)
