@@ -55,11 +55,11 @@ const anonymousClient: ClientKey = {
   isStateful: null,
 }
 
-/** `Authorization: Bearer`, else `x-api-key`, else `api-key`; null when none is given. */
+/** `Authorization`, with or without `Bearer` (OnDemand2API took both), else `x-api-key`, else `api-key`; null when none is given. */
 function secretOf(headers: Headers): string | null {
   const authorization = headers.get('authorization')
   if (authorization !== null) {
-    const bearer = /^bearer +(\S+) *$/i.exec(authorization)
+    const bearer = /^(?:bearer +)?(?!bearer *$)(\S+) *$/i.exec(authorization)
     if (bearer?.[1] !== undefined) return bearer[1]
   }
   const key = headers.get('x-api-key') ?? headers.get('api-key')

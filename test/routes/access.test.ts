@@ -190,3 +190,18 @@ test('metrics are open only when the operator says so', async () => {
   expect((await fetch(`${open.url}/stats`)).status).toBe(401)
   await open.stop()
 })
+
+test.each([
+  [{ authorization: `Bearer ${clientSecret}` }, 200],
+  [{ authorization: `bearer   ${clientSecret} ` }, 200],
+  [{ authorization: clientSecret }, 200],
+  [{ 'x-api-key': clientSecret }, 200],
+  [{ 'api-key': clientSecret }, 200],
+  [{ authorization: 'Bearer ', 'x-api-key': clientSecret }, 200],
+  [{ authorization: `Basic ${clientSecret}` }, 401],
+  [{ authorization: `Bearer ${clientSecret} x` }, 401],
+  [{ authorization: 'Bearer' }, 401],
+  [{}, 401],
+] as [Record<string, string>, number][])('a client key in %j is answered %d', async (headers, status) => {
+  expect((await fetch(`${gateway.url}/v1/models`, { headers })).status).toBe(status)
+})
