@@ -87,7 +87,18 @@ function buildAccounts(
       report.notice(`provider ${provider.name}: account ${known.label} is given twice and counts once`)
     else refuse(`${pointer}/${index}`, 'the same account is given with another password before')
   }
-  return [...byUser.values()]
+  return toldApart([...byUser.values()])
+}
+
+/** Accounts that are masked alike get their fingerprint beside, so that logs and statistics know one from another. */
+function toldApart(accounts: readonly Credential[]): readonly Credential[] {
+  const times = new Map<string, number>()
+  for (const { label } of accounts) times.set(label, (times.get(label) ?? 0) + 1)
+  return accounts.map((account) =>
+    (times.get(account.label) ?? 0) < 2
+      ? account
+      : Object.freeze({ ...account, label: `${account.label} ${account.id.slice(0, 8)}` }),
+  )
 }
 
 function filesOf(written: string | readonly string[] | undefined): readonly string[] {

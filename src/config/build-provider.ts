@@ -62,20 +62,30 @@ function buildOpenAi(
   return { type: 'openai', ...buildUrls(pointer, written, context), streamUsage: written.stream_usage }
 }
 
+type OndemandBase = 'chat_base' | 'client_base' | 'auth_base' | 'config_base'
+
+/** On the host that calls are sent to: credentials given for one host must not go to another because one setting was forgotten. */
+function configBaseOf(pointer: string, base: (name: OndemandBase) => string, context: BuildContext): string {
+  const written = base('config_base')
+  if (context.isGiven(`${pointer}/config_base`)) return written
+  const moved = (['chat_base', 'client_base'] as const).find((name) => context.isGiven(`${pointer}/${name}`))
+  if (moved === undefined || !URL.canParse(base(moved))) return written
+  return new URL(base(moved)).origin + new URL(written).pathname
+}
+
 function buildOndemand(
   pointer: string,
   written: OndemandProviderSettings,
   context: BuildContext,
 ): OwnPart<OndemandProviderConfig> {
-  const base = (name: 'chat_base' | 'client_base' | 'auth_base' | 'config_base') =>
-    checkBase(`${pointer}/${name}`, written[name], context)
+  const base = (name: OndemandBase) => checkBase(`${pointer}/${name}`, written[name], context)
   const { sessions, sign_in, retries } = written
   return {
     type: 'ondemand',
     chatBase: base('chat_base'),
     clientBase: base('client_base'),
     authBase: base('auth_base'),
-    configBase: base('config_base'),
+    configBase: configBaseOf(pointer, base, context),
     signInPath: written.sign_in_path,
     refreshPath: written.refresh_path,
     accountHeaders: checkHeaders(`${pointer}/account_headers`, written.account_headers, context),

@@ -181,7 +181,8 @@ const ondemandProvider = closed(
     refresh_path: path('/auth/user/refresh_token', 'Where it renews its token, under auth_base.'),
     config_base: text({
       default: 'https://api.on-demand.io/config/v1/public',
-      description: 'What stands before /endpoints, the list of models.',
+      description:
+        'What stands before /endpoints, the list of models. Default: on the host of chat_base, else of client_base.',
     }),
     account_headers: headers('Headers sent with every request of an account, over those of a browser.'),
     models: Type.Record(Type.String(), text({}), {

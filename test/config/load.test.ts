@@ -351,6 +351,25 @@ describe('OnDemand', () => {
     })
   })
 
+  test.each([
+    ['chat_base: "http://a:1/chat/v1"', 'http://a:1/config/v1/public'],
+    ['client_base: "http://b:2/chat/v1/client"', 'http://b:2/config/v1/public'],
+    ['chat_base: "http://a:1/chat/v1", client_base: "http://b:2/x"', 'http://a:1/config/v1/public'],
+    ['chat_base: "http://a:1/chat/v1", config_base: "http://c:3/y"', 'http://c:3/y'],
+  ])('no credential goes to the usual host for the catalogue when calls go elsewhere: %s', (written, configBase) => {
+    const [provider] = configOf(loadYaml(yaml(`keys: [key-one], ${written}`))).providers
+    expect(provider).toMatchObject({ configBase })
+  })
+
+  test('accounts that are masked alike can be told apart', () => {
+    const accounts = ['alice', 'anna', 'bob'].map((name) => `{ email: ${name}@example.com, password: p }`)
+    const [provider] = configOf(loadYaml(yaml(`accounts: [${accounts.join(', ')}]`))).providers
+    const labels = provider?.credentials.map(({ label }) => label) ?? []
+    expect(new Set(labels).size).toBe(3)
+    expect(labels[0]).toMatch(/^a\*{3}@example\.com [0-9a-f]{8}$/)
+    expect(labels[2]).toBe('b***@example.com')
+  })
+
   test('every setting is read, and what is shown can be written again', () => {
     const written = `
 keys: [key-one], accounts: [{ email: " Alice@example.com ", password: " p: w " }],

@@ -47,7 +47,7 @@ const mostRouteMisses = 2
 export function createAuthorized({ config, clock, open, signIn }: AuthorizedParts): Authorized {
   function secrets(credential: Credential): string[] {
     const token = credential.kind === 'account' ? signIn.known(credential) : null
-    return [credential.reveal(), ...(token === null ? [] : [token.token, token.refreshToken])]
+    return [credential.reveal(), credential.user ?? '', ...(token === null ? [] : [token.token, token.refreshToken])]
   }
 
   function baseOf(request: AuthorizedRequest, credential: Credential): string {

@@ -136,7 +136,7 @@ export function createSignIn({ config, accounts, clock, send }: SignInParts): Si
   function signInError({ credential, state, pair, response }: FailedSignIn): UpstreamError {
     const error = classifyRefusal({
       ...response,
-      secrets: [credential.reveal(), pair],
+      secrets: [credential.reveal(), credential.user ?? '', pair],
       rateLimitRestMs: config.rateLimitRestMs,
       now: clock.now(),
     })
