@@ -25,10 +25,15 @@ export interface Refusal {
 
 /** Names a refusal. `code` `route_miss` and `not_found` are what callers may try again. */
 export function classifyRefusal(refusal: Refusal): UpstreamError {
-  const words = readWords(refusal.text)
+  const said = readWords(refusal.text)
+  // Secrets first: what is cut short could end in a piece of one.
+  const words = {
+    code: cut(said.code, refusal.secrets).slice(0, maxCodeLength),
+    message: cut(said.message, refusal.secrets).slice(0, maxMessageLength),
+  }
   const status = refusal.status < 400 ? (statusOfCode[words.code] ?? 500) : refusal.status
   const row = rows.find((one) => isRow(one, status, words)) ?? otherwise(status)
-  const message = cut(words.message, refusal.secrets) || `the upstream answered ${status}`
+  const message = words.message || `the upstream answered ${status}`
   const code = row.code ?? (words.code || row.kind)
   const told = row.told ?? status
   return new UpstreamError(row.kind, message, {
@@ -149,16 +154,16 @@ function readWords(text: string): Words {
   } catch {
     // A page is no message for a client; a short line is.
     const isPage = /<\w/.test(text)
-    return { code: '', message: isPage ? '' : text.trim().slice(0, maxMessageLength) }
+    return { code: '', message: isPage ? '' : text.trim() }
   }
-  if (typeof json === 'string') return { code: '', message: json.slice(0, maxMessageLength) }
+  if (typeof json === 'string') return { code: '', message: json }
   if (typeof json !== 'object' || json === null) return { code: '', message: '' }
   const outer = json as Record<string, unknown>
   const nested = typeof outer.error === 'object' && outer.error !== null ? outer.error : outer
   const { errorCode, code, message, error_msg } = nested as Record<string, unknown>
   return {
-    code: textOf(errorCode ?? code).slice(0, maxCodeLength),
-    message: (textOf(message) || textOf(error_msg) || textOf(outer.error)).slice(0, maxMessageLength),
+    code: textOf(errorCode ?? code),
+    message: textOf(message) || textOf(error_msg) || textOf(outer.error),
   }
 }
 

@@ -216,4 +216,6 @@ test('a secret that upstream repeats is cut out, a page is not told', () => {
   expect(error.message).toBe('key [credential] is odd')
   expect(Buffer.from(error.body?.bytes ?? new Uint8Array()).toString()).not.toContain('sk-secret-1')
   expect(classify(502, '<html>hello</html>').message).toBe('the upstream answered 502')
+  const long = classify(400, { errorCode: 'invalid_request', message: `${'x'.repeat(1995)}sk-secret-1` })
+  expect(long.message).not.toContain('sk-')
 })
