@@ -31,8 +31,8 @@ export function classifyRefusal(refusal: Refusal): UpstreamError {
     code: cut(said.code, refusal.secrets).slice(0, maxCodeLength),
     message: cut(said.message, refusal.secrets).slice(0, maxMessageLength),
   }
-  const status = refusal.status < 400 ? (statusOfCode[words.code] ?? 500) : refusal.status
-  const row = rows.find((one) => isRow(one, status, words)) ?? otherwise(status)
+  const status = refusal.status < 400 ? (statusOfCode[said.code] ?? 500) : refusal.status
+  const row = rows.find((one) => isRow(one, status, said)) ?? otherwise(status)
   const message = words.message || `the upstream answered ${status}`
   const code = row.code ?? (words.code || row.kind)
   const told = row.told ?? status
@@ -171,8 +171,12 @@ function textOf(value: unknown): string {
   return typeof value === 'string' ? value : ''
 }
 
+/** Shorter than this it is in every text, and no secret. */
+const leastSecretLength = 4
+
 function cut(text: string, secrets: readonly string[]): string {
-  return secrets.reduce((rest, secret) => (secret === '' ? rest : rest.replaceAll(secret, '[credential]')), text)
+  const worthCutting = secrets.filter((secret) => secret.length >= leastSecretLength)
+  return worthCutting.reduce((rest, secret) => rest.replaceAll(secret, '[credential]'), text)
 }
 
 function bodyOf(error: { status: number; code: string; message: string; param?: string | null }): UpstreamErrorBody {
