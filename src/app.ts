@@ -62,7 +62,7 @@ export function createApp(parts: AppParts) {
       if (preflight !== null) return preflight
       const id = `req_${crypto.randomUUID()}`
       const path = pathOf(request.url)
-      context.visitor = { ...nobody, id }
+      context.visitor = { id, client: null, isAdmin: false }
       if (!path.startsWith('/v1/')) {
         set.headers['x-request-id'] = id
         cors.addHeaders(request, set.headers)

@@ -31,6 +31,7 @@ const maxCollectedLines = 1000
 export function createLogger(options: LogOptions): Logger {
   const least = severities[options.level]
   const format = options.format === 'json' ? formatJson : formatText
+  const timeText = createTimeText()
   let collected: string[] = []
   let timer: Timer | null = null
 
@@ -45,7 +46,7 @@ export function createLogger(options: LogOptions): Logger {
 
   function log(level: LogLevel, event: string, fields: LogFields = {}): void {
     if (severities[level] < least) return
-    collected.push(format({ time: options.now(), level, event, fields, isColoured: options.isColoured }))
+    collected.push(format({ time: timeText(options.now()), level, event, fields, isColoured: options.isColoured }))
     if (level === 'error' || collected.length >= maxCollectedLines) flush()
     else timer ??= setTimeout(flush, flushDelayMs)
   }
@@ -82,23 +83,42 @@ export function describeError(error: unknown): LogFields {
 }
 
 interface Line {
-  readonly time: number
+  /** ISO 8601. */
+  readonly time: string
   readonly level: LogLevel
   readonly event: string
   readonly fields: LogFields
   readonly isColoured: boolean
 }
 
+/** Many lines fall into one millisecond. */
+function createTimeText(): (time: number) => string {
+  let lastTime = Number.NaN
+  let lastText = ''
+  return (time) => {
+    if (time !== lastTime) {
+      lastText = new Date(time).toISOString()
+      lastTime = time
+    }
+    return lastText
+  }
+}
+
+/** Joined as text: an object of all would have to be copied together for every line. */
 function formatJson({ time, level, event, fields }: Line): string {
-  return `${JSON.stringify({ time: new Date(time).toISOString(), level, event, ...fields })}\n`
+  const own = JSON.stringify(fields)
+  const head = `{"time":"${time}","level":"${level}","event":${JSON.stringify(event)}`
+  return own === '{}' ? `${head}}\n` : `${head},${own.slice(1)}\n`
 }
 
 const colours: Record<LogLevel, string> = { debug: '2', info: '36', warn: '33', error: '31' }
 
 function formatText({ time, level, event, fields, isColoured }: Line): string {
   const paint = (code: string, text: string) => (isColoured ? `\u001b[${code}m${text}\u001b[0m` : text)
-  const values = Object.entries(fields).map(([name, value]) => `${paint('2', `${name}=`)}${formatValue(value)}`)
-  const clock = new Date(time).toISOString().replace('T', ' ').replace('Z', '')
+  const values = Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${paint('2', `${name}=`)}${formatValue(value)}`)
+  const clock = time.replace('T', ' ').replace('Z', '')
   return `${[paint('2', clock), paint(colours[level], level.padEnd(5)), event, ...values].join(' ')}\n`
 }
 

@@ -77,11 +77,13 @@ export function readChatRequest(body: Uint8Array<ArrayBuffer>): RequestView {
 /** Reads any other JSON body; `model`, if there is one, must be one string. */
 export function readJsonRequest(body: Uint8Array<ArrayBuffer>): RequestView {
   const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-  const json = parseJson(buffer)
+  const text = buffer.toString('utf8')
+  const json = parseJson(text)
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return emptyView
   const fields = json as Record<string, unknown>
   if (!Object.hasOwn(fields, 'model')) return { ...emptyView, isStream: fields.stream === true, json: fields }
-  const spans = findAllMembers(buffer.toString('latin1'), 'model')
+  // With one character for each byte, places in the text are places in the bytes.
+  const spans = findAllMembers(text.length === buffer.byteLength ? text : buffer.toString('latin1'), 'model')
   // Some upstreams (those written in Go) take a name in any case.
   if (spans.length > 1 || Object.keys(fields).filter(isModelName).length > 1) throw doubledModel()
   if (fields.model === null) return { ...emptyView, isStream: fields.stream === true, json: fields }
@@ -179,16 +181,16 @@ export function errorBody(error: { message: string; type: string; param: string 
   return { error: { message: error.message, type: error.type, param: error.param, code: error.code } }
 }
 
-function parseJson(buffer: Buffer): unknown {
+function parseJson(text: string): unknown {
   try {
-    return JSON.parse(buffer.toString('utf8'))
+    return JSON.parse(text)
   } catch {
     throw badRequest('the request body is not valid JSON', null, 'invalid_json')
   }
 }
 
 function isModelName(name: string): boolean {
-  return name.toLowerCase() === 'model'
+  return name.length === 'model'.length && name.toLowerCase() === 'model'
 }
 
 function doubledModel(): GatewayError {

@@ -3,16 +3,14 @@
 /** Splits latin1 text after its last complete event. An event ends at an empty line; `\n`, `\r\n` and `\r` all end lines. */
 export function splitEvents(latin1: string): { events: string; rest: string } {
   if (latin1.endsWith('\n\n')) return { events: latin1, rest: '' }
-  const end = Math.max(
-    endAfter(latin1, '\n\n'),
-    endAfter(latin1, '\r\n\r\n'),
-    endAfter(latin1, '\n\r\n'),
-    endAfter(latin1, '\r\r'),
-  )
+  let end = endAfter(latin1, '\n\n')
+  // One character is found many times faster than two.
+  if (latin1.includes('\r'))
+    end = Math.max(end, endAfter(latin1, '\r\n\r\n'), endAfter(latin1, '\n\r\n'), endAfter(latin1, '\r\r'))
   return { events: latin1.slice(0, end), rest: latin1.slice(end) }
 }
 
-/** The events of a text of whole events, each with its blank line; found one by one, since the reader may stop at the first. */
+/** The whole events at the beginning of a text, each with its blank line; found one by one, since the reader may stop at the first. */
 export function* eachEvent(events: string): Generator<string> {
   const blankLine = events.includes('\r') ? /\r\n\r\n|\n\r\n|\n\n|\r\r/g : null
   let start = 0
@@ -26,6 +24,10 @@ export function* eachEvent(events: string): Generator<string> {
 
 /** The `data` of one event, its lines joined; null when it has none (a comment, a bare `event:`). */
 export function eventData(event: string): string | null {
+  // One line of data and the blank line, as nearly all are.
+  if (event.startsWith('data: ') && event.indexOf('\n') === event.length - 2 && !event.includes('\r')) {
+    return event.slice(6, -2)
+  }
   let data: string | null = null
   for (const line of event.split(/\r\n|\n|\r/)) {
     if (!line.startsWith('data:')) continue

@@ -72,7 +72,8 @@ function startPassage(parts: AnswerParts, call: Call, keepAliveMs: number): Pass
       if (isOver) return
       isOver = true
       parts.metrics.end()
-      parts.record(call, progress, { errorCode: '', usage: null, answerBytes: 0, ...ending })
+      const { status, outcome, errorCode = '', usage = null, answerBytes = 0 } = ending
+      parts.record(call, progress, { status, outcome, errorCode, usage, answerBytes })
     },
   }
 }

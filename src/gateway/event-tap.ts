@@ -50,36 +50,43 @@ export function createEventTap(options: EventTapOptions): EventTap {
   const terminal = options.family === 'responses' ? createTerminalWatch() : null
   const isEdited = options.clientModel !== null || options.isUsageStripped
   let isGivenUp = !options.isEvents
-  let parts: string[] = []
+  let parts: Buffer[] = []
   let partsLength = 0
+  /** The last bytes of what is held. */
   let seam = ''
 
-  function take(): string {
-    const whole = parts.join('')
+  function take(): Buffer {
+    const [first] = parts
+    const whole = parts.length === 1 && first !== undefined ? first : Buffer.concat(parts)
     parts = []
     partsLength = 0
     return whole
   }
 
-  function hold(text: string): void {
-    if (text === '') return
-    parts.push(text)
-    partsLength += text.length
+  function hold(bytes: Buffer): void {
+    if (bytes.byteLength === 0) return
+    parts.push(bytes)
+    partsLength += bytes.byteLength
   }
 
-  /** The whole events that `text` completes. */
-  function complete(text: string): string {
+  /** The whole events that `chunk` completes; null while there is none. */
+  function complete(chunk: Buffer): Buffer | null {
     // Only the seam and the new piece can hold the blank line: a long event is not searched again and again.
-    const probe = seam + text
-    seam = probe.slice(-3)
-    hold(text)
-    if (splitEvents(probe).events === '') {
-      if (partsLength <= maxEventBytes) return ''
+    const end = Math.max(
+      endOfEvents(chunk),
+      splitEvents(seam + latin1(chunk.subarray(0, 3))).events.length - seam.length,
+    )
+    if (end <= 0) {
+      hold(chunk)
+      seam = (seam + latin1(chunk.subarray(-3))).slice(-3)
+      if (partsLength <= maxEventBytes) return null
       isGivenUp = true
       return take()
     }
-    const { events, rest } = splitEvents(take())
-    hold(rest)
+    hold(chunk.subarray(0, end))
+    const events = take()
+    hold(chunk.subarray(end))
+    seam = latin1(chunk.subarray(end).subarray(-3))
     return events
   }
 
@@ -88,24 +95,26 @@ export function createEventTap(options: EventTapOptions): EventTap {
       tail.push(chunk)
       terminal?.push(chunk)
       if (isGivenUp) return chunk
-      if (!isEdited && parts.length === 0 && endsEvent(chunk) && !mayTellError(chunk)) return chunk
-      const events = complete(latin1(chunk))
-      const edited = isGivenUp ? events : editEvents(events, options)
-      return edited === '' ? null : bytesOf(edited)
+      const buffer = bufferOf(chunk)
+      const isUncut = parts.length === 0 && endsEvent(chunk)
+      if (isUncut && !isEdited && !buffer.includes(errorMark)) return chunk
+      const events = isUncut ? buffer : complete(buffer)
+      if (events === null || isGivenUp) return events
+      return editEvents(events, options)
     },
     rest() {
-      const event = `${take()}\n\n`
+      const event = Buffer.concat([take(), blankLine])
       // A piece of an event would be read as a broken one.
-      if (!isWhole(event)) return null
-      const edited = editEvents(event, options)
-      return edited === '' ? null : bytesOf(edited)
+      if (!isWhole(latin1(event))) return null
+      return editEvents(event, options)
     },
     ending() {
-      const text = tail.text()
-      const isFinished = (text.match(/"finish_reason"\s*:\s*"/g)?.length ?? 0) >= options.choices
-      const isEnded = /(?:^|[\r\n])data: ?\[DONE\]/.test(text) || (terminal === null ? isFinished : terminal.isSeen())
+      const bytes = tail.bytes()
+      const text = latin1(bytes)
+      const isEnded = hasDone(text) || (terminal === null ? hasFinished(text, options.choices) : terminal.isSeen())
       const isComplete = options.family === 'other' || !options.isEvents ? null : isEnded
-      return { isComplete, hasError: hasErrorEvent(text), usage: lastUsage(text), bytes: tail.size() }
+      const hasError = bytes.includes('error') && hasErrorEvent(text)
+      return { isComplete, hasError, usage: lastUsage(text), bytes: tail.size() }
     },
   }
 }
@@ -149,17 +158,36 @@ export function renameModel(json: string, clientModel: string): string {
 
 const noChoices = /"choices"\s*:\s*\[\s*\]/
 
-function editEvents(events: string, options: EventTapOptions): string {
-  const mayHaveUsage = options.isUsageStripped && noChoices.test(events)
-  const mayHaveError = events.includes(errorMark)
-  if (!mayHaveUsage && !mayHaveError && options.clientModel === null) return events
-  let edited = ''
-  for (const event of eachEvent(events)) {
-    if (mayHaveUsage && noChoices.test(event) && isUsageChunk(event)) continue
-    const told = mayHaveError && isErrorEvent(event) ? options.cutSecret(event) : event
-    edited += options.clientModel === null ? told : renameInEvent(told, options.clientModel)
+const emptyArrayMarks = ['[]', '[ ', '[\t', '[\r', '[\n'].map((mark) => Buffer.from(mark))
+
+/** Where the first array begins that may be empty, as `choices` is in a usage chunk; -1 without one. */
+function firstEmptyArray(events: Buffer): number {
+  let first = -1
+  for (const mark of emptyArrayMarks) {
+    const found = events.indexOf(mark)
+    if (found >= 0 && (first < 0 || found < first)) first = found
   }
-  return edited
+  return first
+}
+
+/** The events as the client gets them; null when none is left. What comes before the first that may change is not looked at. */
+function editEvents(events: Buffer, options: EventTapOptions): Uint8Array | null {
+  const { clientModel } = options
+  const errorAt = events.indexOf(errorMark)
+  if (errorAt < 0 && clientModel === null && !options.isUsageStripped) return events
+  const usageAt = options.isUsageStripped ? firstEmptyArray(events) : -1
+  const found = [usageAt, errorAt, clientModel === null ? -1 : 0].filter((position) => position >= 0)
+  if (found.length === 0) return events
+  const start = endOfEvents(events.subarray(0, Math.min(...found)))
+  let edited = ''
+  for (const event of eachEvent(latin1(events.subarray(start)))) {
+    if (usageAt >= 0 && noChoices.test(event) && isUsageChunk(event)) continue
+    const told = errorAt >= 0 && isErrorEvent(event) ? options.cutSecret(event) : event
+    edited += clientModel === null ? told : renameInEvent(told, clientModel)
+  }
+  const bytes = Buffer.from(edited, 'latin1')
+  if (start === 0) return bytes.byteLength === 0 ? null : bytes
+  return bytes.byteLength === 0 ? events.subarray(0, start) : Buffer.concat([events.subarray(0, start), bytes])
 }
 
 function isWhole(event: string): boolean {
@@ -180,8 +208,21 @@ function renameInEvent(event: string, clientModel: string): string {
   return event.replace(/^(data: ?)(\{.*)$/m, (_, field: string, json: string) => field + renameModel(json, clientModel))
 }
 
+const doneMark = '[DONE]'
+
+/** Looked for from the end, where it is. */
+function hasDone(text: string): boolean {
+  for (let at = text.lastIndexOf(doneMark); at >= 0; at = at === 0 ? -1 : text.lastIndexOf(doneMark, at - 1)) {
+    if (/(?:^|[\r\n])data: ?$/.test(text.slice(Math.max(0, at - 7), at))) return true
+  }
+  return false
+}
+
+function hasFinished(text: string, choices: number): boolean {
+  return (text.match(/"finish_reason"\s*:\s*"/g)?.length ?? 0) >= choices
+}
+
 function hasErrorEvent(text: string): boolean {
-  if (!text.includes('error')) return false
   const { events } = splitEvents(text)
   return [...eachEvent(events)].some(isErrorEvent)
 }
@@ -198,13 +239,9 @@ function isErrorEvent(event: string): boolean {
   return isErrorObject(fields) || fields.type === 'error' || fields.type === 'response.failed'
 }
 
-function mayTellError(chunk: Uint8Array): boolean {
-  return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).includes(errorMark)
-}
-
 interface Tail {
   push(chunk: Uint8Array): void
-  text(): string
+  bytes(): Buffer
   size(): number
 }
 
@@ -225,7 +262,11 @@ function createTail(): Tail {
         kept = tailBytes
       }
     },
-    text: () => latin1(Buffer.concat(pieces)),
+    bytes() {
+      const [first] = pieces
+      const whole = pieces.length === 1 && first !== undefined ? bufferOf(first) : Buffer.concat(pieces)
+      return whole.subarray(-tailBytes)
+    },
     size: () => total,
   }
 }
@@ -254,10 +295,20 @@ function endsEvent(chunk: Uint8Array): boolean {
   return last === 0x0a && (before === 0x0a || (before === 0x0d && chunk[chunk.byteLength - 3] === 0x0a))
 }
 
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+const blankLine = Buffer.from('\n\n')
+
+/** Where the last whole event in these bytes ends; 0 when there is none. */
+function endOfEvents(bytes: Buffer): number {
+  // Usually there is no other kind of line end, and bytes are searched faster than text.
+  if (bytes.includes(0x0d)) return splitEvents(latin1(bytes)).events.length
+  const found = bytes.lastIndexOf(blankLine)
+  return found < 0 ? 0 : found + blankLine.length
 }
 
-function bytesOf(text: string): Uint8Array {
-  return Buffer.from(text, 'latin1')
+function latin1(bytes: Uint8Array): string {
+  return bufferOf(bytes).toString('latin1')
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

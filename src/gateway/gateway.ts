@@ -188,14 +188,15 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
 
   /** Refused calls cost nothing of the limit. */
-  async function serve(call: Call, way: Way): Promise<Response> {
+  function serve(call: Call, way: Way): Promise<Response> {
     const limit = call.client.requestsPerMinute ?? snapshot.config.access.defaultRequestsPerMinute
     if (limit === null) return route(call, way)
     const allowance = rateLimiter.take(call.client.hash, limit)
     if (!allowance.isAllowed) throw tooManyRequests(allowance)
-    const response = await route(call, way)
-    for (const [name, value] of Object.entries(limitHeaders(allowance))) response.headers.set(name, value)
-    return response
+    return route(call, way).then((response) => {
+      for (const [name, value] of Object.entries(limitHeaders(allowance))) response.headers.set(name, value)
+      return response
+    })
   }
 
   function route(call: Call, { send, isServedBy }: Way): Promise<Response> {

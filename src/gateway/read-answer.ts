@@ -5,7 +5,7 @@
 import type { Credential } from '../domain.ts'
 import { UpstreamError } from '../errors.ts'
 import { chatEventNature, type EventNature, isErrorObject, otherEventNature } from '../formats/openai.ts'
-import { eachEvent, eventData, parseEventJson, splitEvents } from '../formats/sse.ts'
+import { eachEvent, eventData, parseEventJson } from '../formats/sse.ts'
 import { classifyRefusal, cutSecret } from '../providers/classify-refusal.ts'
 import { connectionError, decodedBody, responseHeaders } from '../providers/upstream-fetch.ts'
 import type { Deadline } from './deadline.ts'
@@ -69,14 +69,15 @@ export function familyOf({ method, path }: { readonly method: string; readonly p
 export async function readAnswer(response: Response, parts: AnswerParts): Promise<Answer> {
   const headers = responseHeaders(response.headers)
   const { status } = response
+  const contentType = (headers['content-type'] ?? '').toLowerCase()
+  // Before its `body` is asked for: that would make a stream of it.
+  if (isSmallJson(response, contentType)) return readSmall(response, { headers, parts })
   const body = decodedBody(response)
   if (body === null) {
     if (parts.family === 'chat')
       throw new UpstreamError('server_error', 'the upstream sent an empty answer', { status: 502 })
     return { kind: 'whole', status, headers, bytes: new Uint8Array() }
   }
-  const contentType = (headers['content-type'] ?? '').toLowerCase()
-  if (isSmallJson(response, contentType)) return readSmall(response, { headers, parts })
   const reader = body.getReader()
   try {
     if (contentType.startsWith('text/event-stream')) {
@@ -102,10 +103,10 @@ export async function readAnswer(response: Response, parts: AnswerParts): Promis
 const smallBytes = 262_144
 
 function isSmallJson(response: Response, contentType: string): boolean {
-  const length = response.headers.get('content-length')
+  const length = Number(response.headers.get('content-length'))
   return (
-    length !== null &&
-    Number(length) <= smallBytes &&
+    length > 0 &&
+    length <= smallBytes &&
     contentType.startsWith('application/json') &&
     !response.headers.has('content-encoding')
   )
@@ -136,9 +137,10 @@ async function readToContent(reader: AnswerReader, parts: AnswerParts): Promise<
     if (done) break
     held.push(value)
     heldBytes += value.byteLength
-    const split = splitEvents(rest + latin1(value))
-    rest = split.rest
-    for (const event of eachEvent(split.events)) {
+    const text = rest + latin1(value)
+    let position = 0
+    for (const event of eachEvent(text)) {
+      position += event.length
       const data = eventData(event)
       if (data === null) continue
       if (!hasEvent) parts.deadline.allow(parts.idleMs)
@@ -148,6 +150,7 @@ async function readToContent(reader: AnswerReader, parts: AnswerParts): Promise<
       if (nature === 'error') throw refusalInside(json, parts)
       if (nature !== 'idle') return held
     }
+    rest = text.slice(position)
     // A comment is no sign of an answer: only events move the deadline.
     if (hasEvent) parts.deadline.touch()
     if (heldBytes > maxHeldBytes) return held
@@ -179,12 +182,12 @@ async function readWhole(
 /** A 200 that carries an error, a page, or nothing. */
 function refuseFalseAnswer(bytes: Uint8Array<ArrayBuffer>, parts: AnswerParts): void {
   if (parts.family === 'other') return
-  const text = latin1(bytes)
-  if (!/^\s*\{/.test(text)) {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (buffer[0] !== 0x7b && !/^\s*\{/.test(buffer.toString('latin1'))) {
     throw new UpstreamError('server_error', 'the upstream answered 200 without JSON', { status: 502, code: 'no_json' })
   }
-  if (!text.includes('"error"')) return
-  const json = parseEventJson(text)
+  if (!buffer.includes('"error"')) return
+  const json = parseEventJson(buffer.toString('latin1'))
   if (json === undefined)
     throw new UpstreamError('server_error', 'the upstream answered with broken JSON', { status: 502 })
   const isError = typeof json === 'object' && json !== null && isErrorObject(json as Record<string, unknown>)

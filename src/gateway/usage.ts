@@ -108,7 +108,8 @@ function logFields(record: UsageRecord) {
     credential: record.credential,
     status: record.status,
     outcome: record.outcome,
-    ...(record.errorCode === '' ? {} : { error_code: record.errorCode }),
+    // Left out of the line when undefined.
+    error_code: record.errorCode === '' ? undefined : record.errorCode,
     attempts: record.attempts,
     first_byte_ms: record.firstByteMs,
     duration_ms: record.durationMs,

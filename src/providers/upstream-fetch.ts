@@ -28,8 +28,8 @@ export async function upstreamFetch(request: UpstreamRequest, fetcher: typeof fe
     proxy: request.proxy ?? false,
     // The runtime's own five minutes would cut what our deadlines allow.
     timeout: false,
-    ...(request.isHttp2 ? { protocol: 'http2' } : {}),
   }
+  if (request.isHttp2) options.protocol = 'http2'
   try {
     return await fetcher(request.url, options)
   } catch (cause) {

@@ -21,7 +21,7 @@ export function createOpenAiProvider(config: OpenAiProviderConfig): Provider {
   )
 
   async function send(call: Call, attempt: Attempt, url: string): Promise<Response> {
-    const headers = requestHeaders(call.headers)
+    const headers = Object.assign(requestHeaders(call.headers), ownHeaders)
     const edits = modelEdits(call, attempt)
     const usageEdit = isUsageRefused ? null : findUsageEdit(call)
     const post = (all: readonly Edit[]) =>
@@ -44,22 +44,23 @@ export function createOpenAiProvider(config: OpenAiProviderConfig): Provider {
     method: string,
     parts: {
       attempt: Pick<Attempt, 'credential' | 'signal'>
+      /** The caller's own object: the authorization is put into it. */
       headers: Record<string, string>
       body: Uint8Array<ArrayBuffer> | null
     },
   ): Promise<Response> {
-    const secret = parts.attempt.credential.reveal()
-    const headers: Record<string, string> = { ...parts.headers, ...ownHeaders }
+    const { headers } = parts
+    const { credential, signal } = parts.attempt
+    const secret = credential.reveal()
     if (secret !== '') headers.authorization = `Bearer ${secret}`
     const body = parts.body !== null && parts.body.byteLength > 0 ? parts.body : null
-    const { signal } = parts.attempt
     return upstreamFetch({ url, method, headers, body, signal, proxy: config.proxy, isHttp2: config.isHttp2 }, fetcher)
   }
 
   async function getModels(credential: Credential, signal: AbortSignal): Promise<Response> {
     return request(modelsUrl, 'GET', {
       attempt: { credential, signal },
-      headers: { accept: 'application/json' },
+      headers: { accept: 'application/json', ...ownHeaders },
       body: null,
     })
   }
