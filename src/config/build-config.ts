@@ -21,7 +21,7 @@ export function buildConfig(settings: Settings, context: BuildContext): Config {
       corsOrigins: server.cors_origins.map((origin, index) => checkOrigin(origin, index, context)),
       maxBodyBytes: parseSize(server.max_body),
       shutdownGraceMs: timerMs(server.shutdown_grace),
-      keepAliveMs: timerMs(server.keep_alive),
+      keepAliveMs: checkKeepAlive(server.keep_alive, context),
       isSwaggerEnabled: server.swagger,
       areMetricsPublic: settings.metrics.public,
     },
@@ -70,6 +70,16 @@ function checkOrigin(origin: string, index: number, { refuse }: BuildContext): s
     refuse(`/server/cors_origins/${index}`, 'must be "*" or an origin such as https://app.example.com, without a path')
   }
   return origin === '*' ? origin : origin.toLowerCase()
+}
+
+/** The runtime closes a connection that is silent for 255 s, whatever it is told. */
+const longestKeepAliveMs = 240_000
+
+function checkKeepAlive(written: string, { refuse }: BuildContext): number {
+  const keepAliveMs = timerMs(written)
+  if (keepAliveMs > longestKeepAliveMs)
+    refuse('/server/keep_alive', 'must be at most 4m: a silent connection is closed then')
+  return keepAliveMs
 }
 
 function checkTimezone(timezone: string, { refuse }: BuildContext): string {

@@ -29,7 +29,10 @@ const server = section({
   }),
   max_body: size('64MiB', 'Largest request body.'),
   shutdown_grace: durationOrNone('30s', 'How long running calls may take to finish after SIGTERM.'),
-  keep_alive: duration('15s', 'Silence after which a stream gets a comment line, so that proxies do not cut it.'),
+  keep_alive: duration(
+    '15s',
+    'Silence after which a stream gets a comment line, so that proxies do not cut it; at most 4m.',
+  ),
   swagger: flag(true, 'Serves Swagger UI at /swagger.'),
 })
 

@@ -19,18 +19,35 @@ export interface CallContext {
   readonly visitor: Visitor
 }
 
+/** The runtime's longest. The comments of a silent stream come more often (`server.keep_alive` is at most four minutes). */
+const answeredIdleSeconds = 255
+
+/**
+ * Lifts the connection's idle limit while an answer is awaited: that silence is ours and has deadlines of its own. Afterwards
+ * there is a limit again; without it a client that vanished would keep its connection for ever.
+ */
+export async function withoutIdleLimit(
+  { request, server }: CallContext,
+  answer: () => Promise<Response>,
+): Promise<Response> {
+  server?.timeout(request, 0)
+  try {
+    return await answer()
+  } finally {
+    server?.timeout(request, answeredIdleSeconds)
+  }
+}
+
 /** Reads the body and what it asks for. Throws GatewayError. */
 export async function readCall(
   { gateway, clock }: CallParts,
-  { request, server, visitor }: CallContext,
+  { request, visitor }: CallContext,
   readView: (body: Uint8Array<ArrayBuffer>) => RequestView,
 ): Promise<Call> {
   const startedMs = clock.monotonic()
   const { client } = visitor
   if (client === null) throw new GatewayError('missing_api_key', 'this path needs a client key', { status: 401 })
   const body = await readBody(request, gateway.config().server.maxBodyBytes)
-  // From here on silence is ours, and has deadlines of its own.
-  server?.timeout(request, 0)
   const url = request.url
   const pathStart = url.indexOf('/v1/', url.indexOf('//') + 2) + 3
   const queryStart = url.indexOf('?', pathStart)

@@ -1,11 +1,13 @@
 /** `POST /v1/chat/completions`. */
 import { chatRequestSchema, readChatRequest } from '../formats/openai.ts'
-import { type CallContext, type CallParts, readCall } from './call.ts'
+import { type CallContext, type CallParts, readCall, withoutIdleLimit } from './call.ts'
 import { documentRoute } from './documentation.ts'
 
 export function chatCompletions(parts: CallParts) {
-  return async (context: CallContext): Promise<Response> =>
-    parts.gateway.chat(await readCall(parts, context, readChatRequest))
+  return async (context: CallContext): Promise<Response> => {
+    const call = await readCall(parts, context, readChatRequest)
+    return withoutIdleLimit(context, () => parts.gateway.chat(call))
+  }
 }
 
 const exampleRequest = {

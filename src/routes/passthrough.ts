@@ -1,6 +1,6 @@
 /** Every other path under `/v1`: passed to the provider that its model names, else to the default one. */
 import { readFormRequest, readJsonRequest, readNothing } from '../formats/openai.ts'
-import { type CallContext, type CallParts, readCall } from './call.ts'
+import { type CallContext, type CallParts, readCall, withoutIdleLimit } from './call.ts'
 
 export function passthrough(parts: CallParts) {
   return async (context: CallContext): Promise<Response> => {
@@ -12,6 +12,6 @@ export function passthrough(parts: CallParts) {
       const isJson = /\bjson\b/i.test(contentType) || (contentType === '' && body[0] === 0x7b)
       return isJson ? readJsonRequest(body) : readNothing()
     })
-    return parts.gateway.forward(call)
+    return withoutIdleLimit(context, () => parts.gateway.forward(call))
   }
 }

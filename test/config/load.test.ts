@@ -351,6 +351,11 @@ describe('OnDemand', () => {
     })
   })
 
+  test('a keep_alive that the connection would not live to see is refused', () => {
+    const { problems } = loadYaml(`${minimal}\nserver: { keep_alive: 5m }`)
+    expect(problems.map(({ place }) => place)).toEqual(['any2api.yaml: server.keep_alive'])
+  })
+
   test.each([
     ['chat_base: "http://a:1/chat/v1"', 'http://a:1/config/v1/public'],
     ['client_base: "http://b:2/chat/v1/client"', 'http://b:2/config/v1/public'],
