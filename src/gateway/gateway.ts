@@ -245,7 +245,9 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
 
   function mayKeepObjects(client: ClientKey): boolean {
-    return client.isStateful ?? clientKeys.list().length <= 1
+    // Whoever comes without a key is one client more: it must not see what the one with a key has left.
+    const anonymous = snapshot.config.access.isAnonymousAllowed ? 1 : 0
+    return client.isStateful ?? clientKeys.list().length + anonymous <= 1
   }
 
   return {

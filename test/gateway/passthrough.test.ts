@@ -292,6 +292,14 @@ describe('paths whose objects live on an upstream account', () => {
     })
   }
 
+  test('are closed to callers without a key, who would see what the one with a key has left, and to that one', async () => {
+    const open = { ...access, isAnonymousAllowed: true, clientKeys: clients.slice(0, 1) }
+    await using pair = await startPair({ credentials: { [secret]: good }, config: { access: open } })
+    expect(await statusOf(fetch(`${pair.gateway.url}/v1/files`))).toBe(403)
+    expect(await statusOf(pair.gateway.call('/v1/files'))).toBe(403)
+    expect(pair.upstream.totalCalls()).toBe(0)
+  })
+
   test('are open to a key that the operator allows it, and to each its own credential', async () => {
     const allowed = { ...access, clientKeys: clients.map((client) => ({ ...client, isStateful: true })) }
     await using pair = await startPair({ credentials: { [secret]: good, [other]: good }, config: { access: allowed } })
