@@ -116,6 +116,8 @@ async function readSmall(
   response: Response,
   { headers, parts }: { headers: Record<string, string>; parts: AnswerParts },
 ): Promise<WholeAnswer> {
+  // Whoever names the length has the body: from here on only silence within it is waited for.
+  parts.deadline.allow(parts.idleMs)
   try {
     const bytes = (await response.bytes()) as Uint8Array<ArrayBuffer>
     refuseFalseAnswer(bytes, parts)
