@@ -1,7 +1,7 @@
 /** Who may call what. Closed by default: a path that is not listed here as open needs a key. */
 import type { ClientKey, Config } from './domain.ts'
 import { GatewayError } from './errors.ts'
-import type { ClientKeys } from './gateway/client-keys.ts'
+import { anonymousClient, type ClientKeys } from './gateway/client-keys.ts'
 
 /** Who is asking, decided before a byte of the body is read. */
 export interface Visitor {
@@ -44,15 +44,6 @@ export function checkAccess(question: AccessQuestion, id: string): Visitor {
 /** Throws GatewayError 401 unless the admin key was given. */
 export function requireAdmin(visitor: Visitor): void {
   if (!visitor.isAdmin) throw noAdminKey(false)
-}
-
-const anonymousClient: ClientKey = {
-  name: 'anonymous',
-  hash: '',
-  label: 'anonymous',
-  models: null,
-  requestsPerMinute: null,
-  isStateful: null,
 }
 
 /** `Authorization`, with or without `Bearer` (OnDemand2API took both), else `x-api-key`, else `api-key`; null when none is given. */

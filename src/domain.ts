@@ -33,8 +33,8 @@ export interface AccessConfig {
   readonly adminKeyHash: string | null
   readonly isAnonymousAllowed: boolean
   readonly areModelsPublic: boolean
-  /** Of each client key that has no limit of its own; null: none. */
-  readonly defaultRequestsPerMinute: number | null
+  /** Of each client key, for what its own leave out. */
+  readonly defaultLimits: Limits
   readonly clientKeys: readonly ClientKey[]
 }
 
@@ -47,10 +47,35 @@ export interface ClientKey {
   readonly label: string
   /** Allowed model patterns as the client names them (`gpt-4o*`); null: all. */
   readonly models: readonly string[] | null
-  /** Null: `AccessConfig.defaultRequestsPerMinute`. */
-  readonly requestsPerMinute: number | null
+  readonly limits: Limits
   /** May use paths whose objects live at an upstream account; null: only while it is the only client key. */
   readonly isStateful: boolean | null
+}
+
+/** What a client may use. Null: what `AccessConfig.defaultLimits` say; null there too: no such limit. */
+export interface Limits {
+  readonly requestsPerMinute: number | null
+  /** May be a fraction. */
+  readonly requestsPerSecond: number | null
+  /** Requests at once within `requestsPerSecond`; null: those of a second, at least one. */
+  readonly burst: number | null
+  readonly tokensPerMinute: number | null
+  readonly maxConcurrent: number | null
+  readonly budgetMicroUsd: number | null
+  /** Null: month. */
+  readonly budgetPeriod: BudgetPeriod | null
+}
+
+export type BudgetPeriod = 'day' | 'month'
+
+export const noLimits: Limits = {
+  requestsPerMinute: null,
+  requestsPerSecond: null,
+  burst: null,
+  tokensPerMinute: null,
+  maxConcurrent: null,
+  budgetMicroUsd: null,
+  budgetPeriod: null,
 }
 
 export type Rotation = 'round_robin' | 'least_busy' | 'sticky'

@@ -21,7 +21,8 @@ Commands
   check         print the effective configuration and every problem; --probe tries each credential
   status        health, totals and credentials of the running gateway; --json
   reset-keys    make excluded credentials available again; --provider NAME, --credential ID
-  keys          client keys in the data directory: list, new [NAME] [--models a,b*] [--stateful], revoke NAME
+  keys          client keys in the data directory: list, new [NAME] [--models a,b*] [--stateful], revoke NAME;
+                a new one's limits: --rpm, --rps, --burst, --tpm, --max-concurrent, --budget USD, --budget-period day|month
   healthcheck   exit 0 if the running gateway answers
   schema        JSON Schema of the configuration file, for editors
 

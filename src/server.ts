@@ -82,8 +82,13 @@ function statisticsOptions({ providers, prices, defaultModelPrice }: Config) {
 
 async function startOn(store: Store, { config, loaded, log, load }: ServerOptions): Promise<Server> {
   const clock = systemClock
-  const [blacklist, pins, keys] = await Promise.all([store.blacklist(), store.pins(), store.keys()])
-  const gateway = createGateway({ config, clock, log, store, remembered: { blacklist, pins } })
+  const [blacklist, pins, keys, spending] = await Promise.all([
+    store.blacklist(),
+    store.pins(),
+    store.keys(),
+    store.spending(),
+  ])
+  const gateway = createGateway({ config, clock, log, store, remembered: { blacklist, pins, spending } })
   gateway.clientKeys.setStored(keys)
   store.onKeysChanged((changed) => {
     gateway.clientKeys.setStored(changed)

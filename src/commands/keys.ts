@@ -1,9 +1,11 @@
 /** `any2api keys list|new|revoke`: client keys kept in the data directory. Works beside a running gateway, which notices. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Limits } from '../domain.ts'
 import { databaseFileName, openDatabase, type StoreDatabase } from '../stores/database.ts'
 import { StoreError } from '../stores/store-error.ts'
 import { defaultStoreLimits } from '../stores/store-options.ts'
+import { readLimitFlags, showLimits } from './limit-flags.ts'
 import { loadSettings } from './load-settings.ts'
 import { createStoredKey, generateSecret } from './serve.ts'
 import { type Flags, formatTable, type Terminal } from './terminal.ts'
@@ -19,6 +21,12 @@ export async function keys(terminal: Terminal, flags: Flags, words: readonly str
     terminal.printError('any2api: keys revoke: which one? `any2api keys list` shows the names\n')
     return 2
   }
+  const read = readLimitFlags(flags)
+  if ('fault' in read) {
+    terminal.printError(`any2api: ${read.fault}\n`)
+    return 2
+  }
+  const { limits } = read
   const { effective } = loadSettings(terminal, flags)
   const directory = String(
     (effective.store as { directory?: unknown } | undefined)?.directory ?? join(terminal.cwd, 'data'),
@@ -31,7 +39,7 @@ export async function keys(terminal: Terminal, flags: Flags, words: readonly str
   try {
     const database = openDatabase(path, { ...defaultStoreLimits, role: 'tool', timezone: 'UTC' })
     try {
-      return act({ terminal, flags, database, action, name })
+      return act({ terminal, flags, database, action, name, limits })
     } finally {
       database.close()
     }
@@ -48,9 +56,10 @@ interface KeyAction {
   readonly database: StoreDatabase
   readonly action: string
   readonly name: string | undefined
+  readonly limits: Limits
 }
 
-function act({ terminal, flags, database, action, name }: KeyAction): number {
+function act({ terminal, flags, database, action, name, limits }: KeyAction): number {
   if (action === 'list') {
     const rows = database
       .keys()
@@ -61,8 +70,11 @@ function act({ terminal, flags, database, action, name }: KeyAction): number {
         key.models === null ? 'all' : key.models.join(' '),
         key.isStateful === true ? 'yes' : 'no',
         new Date(key.createdAt).toISOString().slice(0, 16).replace('T', ' '),
+        showLimits(key.limits),
       ])
-    terminal.print(`${formatTable([['NAME', 'ROLE', 'KEY', 'MODELS', 'STATEFUL', 'CREATED (UTC)'], ...rows])}\n`)
+    terminal.print(
+      `${formatTable([['NAME', 'ROLE', 'KEY', 'MODELS', 'STATEFUL', 'CREATED (UTC)', 'LIMITS'], ...rows])}\n`,
+    )
     return 0
   }
   if (action === 'revoke') {
@@ -76,6 +88,7 @@ function act({ terminal, flags, database, action, name }: KeyAction): number {
   const key = createStoredKey('client', secret, {
     name: name ?? `client-${crypto.randomUUID().slice(0, 8)}`,
     models,
+    limits,
     isStateful: flags.stateful ?? null,
   })
   database.addKey(key)

@@ -3,7 +3,7 @@ import { chmod, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hashSecret, maskSecret } from '../config/credential.ts'
 import { showPath } from '../config/show-path.ts'
-import type { Config } from '../domain.ts'
+import { type Config, noLimits } from '../domain.ts'
 import { describeError, type Logger } from '../log.ts'
 import { type Server, type ServerOptions, startServer } from '../server.ts'
 import type { Store, StoredKey } from '../stores/store.ts'
@@ -164,6 +164,7 @@ export function createStoredKey(role: StoredKey['role'], secret: string, changes
     hash: hashSecret(secret),
     label: maskSecret(secret),
     models: null,
+    limits: noLimits,
     isStateful: null,
     createdAt: Date.now(),
     ...changes,

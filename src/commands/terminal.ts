@@ -23,6 +23,13 @@ export interface Flags {
   readonly credential?: string | undefined
   readonly name?: string | undefined
   readonly models?: string | undefined
+  readonly rpm?: string | undefined
+  readonly rps?: string | undefined
+  readonly burst?: string | undefined
+  readonly tpm?: string | undefined
+  readonly 'max-concurrent'?: string | undefined
+  readonly budget?: string | undefined
+  readonly 'budget-period'?: string | undefined
   readonly stateful?: boolean | undefined
   readonly probe?: boolean | undefined
   readonly json?: boolean | undefined

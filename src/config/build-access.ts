@@ -1,6 +1,7 @@
 /** Makes hashed client keys and the admin key from what was written; the secrets themselves go no further. */
-import type { AccessConfig, ClientKey } from '../domain.ts'
+import type { AccessConfig, ClientKey, Limits } from '../domain.ts'
 import type { BuildContext } from './build-config.ts'
+import { buildLimits } from './build-limits.ts'
 import { checkSecret } from './check-secret.ts'
 import { hashSecret, maskSecret } from './credential.ts'
 import type { ClientKeySettings, Settings } from './schema.ts'
@@ -10,12 +11,30 @@ export function buildAccess(access: Settings['access'], context: BuildContext): 
   const adminKeyHash = access.admin_key === undefined ? null : hashAdminKey(access.admin_key, clientKeys, context)
   if (access.anonymous)
     context.report.notice('access.anonymous: everybody who reaches this server may use /v1 without a key')
+  const defaultLimits = buildLimits(access.default_limits)
+  noticeIdleLimits(defaultLimits, clientKeys, context)
   return {
     adminKeyHash,
     isAnonymousAllowed: access.anonymous,
     areModelsPublic: access.public_models,
-    defaultRequestsPerMinute: access.default_rpm ?? null,
+    defaultLimits,
     clientKeys,
+  }
+}
+
+/** What shapes another limit does nothing where that limit is given nowhere. */
+function noticeIdleLimits(
+  defaultLimits: Limits,
+  clientKeys: readonly ClientKey[],
+  { report, isGiven, placeOf }: BuildContext,
+): void {
+  const all = [defaultLimits, ...clientKeys.map(({ limits }) => limits)]
+  for (const [shape, shaped, isShaped] of [
+    ['burst', 'rps', all.some((limits) => limits.requestsPerSecond !== null)],
+    ['budget_period', 'budget_usd', all.some((limits) => limits.budgetMicroUsd !== null)],
+  ] as const) {
+    const at = `/access/default_limits/${shape}`
+    if (!isShaped && isGiven(at)) report.notice(`${placeOf(at)} does nothing without ${shaped}`)
   }
 }
 
@@ -45,7 +64,7 @@ function buildClientKeys(written: Settings['access']['client_keys'], context: Bu
       hash,
       label: maskSecret(secret),
       models: settings.models ?? null,
-      requestsPerMinute: settings.rpm ?? null,
+      limits: buildLimits(settings),
       isStateful: settings.stateful ?? null,
     }
   }

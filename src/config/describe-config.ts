@@ -8,6 +8,7 @@ import type {
   Price,
   ProviderConfig,
 } from '../domain.ts'
+import { describeLimits } from './build-limits.ts'
 import { formatDuration, formatSize } from './units.ts'
 
 export function describeConfig(config: Config): EffectiveSettings {
@@ -26,7 +27,7 @@ export function describeConfig(config: Config): EffectiveSettings {
       admin_key: access.adminKeyHash === null ? 'generated' : `${access.adminKeyHash.slice(0, 8)}…`,
       anonymous: access.isAnonymousAllowed,
       public_models: access.areModelsPublic,
-      default_rpm: access.defaultRequestsPerMinute,
+      default_limits: describeLimits(access.defaultLimits),
       client_keys: access.clientKeys.map(describeClientKey),
     },
     providers: Object.fromEntries(config.providers.map((provider) => [provider.name, describeProvider(provider)])),
@@ -47,8 +48,8 @@ export function describeConfig(config: Config): EffectiveSettings {
 
 export type EffectiveSettings = Readonly<Record<string, unknown>>
 
-function describeClientKey({ name, label, models, requestsPerMinute, isStateful }: ClientKey): EffectiveSettings {
-  return { name, key: label, models, rpm: requestsPerMinute, stateful: isStateful }
+function describeClientKey({ name, label, models, limits, isStateful }: ClientKey): EffectiveSettings {
+  return { name, key: label, models, ...describeLimits(limits), stateful: isStateful }
 }
 
 /** Ten thousand labels are of no use to anybody. */

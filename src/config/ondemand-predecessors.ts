@@ -28,7 +28,7 @@ const sharedSettings: readonly SharedSetting[] = [
   { name: 'api_access_token', variable: 'API_ACCESS_TOKEN', becomes: (value) => [['/access/client_keys', [value]]] },
   { name: 'model_prices', variable: null, becomes: to('/prices') },
   { name: 'default_model_price', variable: null, becomes: to('/default_model_price') },
-  { name: 'rate_limit_per_minute', variable: 'RATE_LIMIT', becomes: to('/access/default_rpm') },
+  { name: 'rate_limit_per_minute', variable: 'RATE_LIMIT', becomes: to('/access/default_limits/rpm') },
   { name: 'account_cooldown_seconds', variable: null, unit: 's', becomes: to(`${provider}/rate_limit_rest`) },
   {
     name: 'ondemand_session_timeout_minutes',
@@ -124,7 +124,7 @@ export const ondemandPredecessors: readonly Predecessor[] = [
 
 const openToClients: readonly Assignment[] = [
   ['/access/public_models', true],
-  ['/access/default_rpm', 60],
+  ['/access/default_limits/rpm', 60],
 ]
 
 function inFile({ variable, unit, becomes }: SharedSetting): PredecessorFileSetting {

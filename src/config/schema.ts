@@ -36,6 +36,42 @@ const server = section({
   swagger: flag(true, 'Serves Swagger UI at /swagger.'),
 })
 
+/** What a client may use: of one key, or of each that leaves it out. */
+const limits = {
+  rpm: Type.Optional(wholeLimit(1_000_000, 'Requests in any 60 seconds.')),
+  rps: Type.Optional(
+    Type.Number({
+      minimum: 0.001,
+      maximum: 1_000_000,
+      description: 'Requests per second, averaged; may be a fraction such as 0.5.',
+      errorMessage: 'must be a number from 0.001 to 1000000',
+    }),
+  ),
+  burst: Type.Optional(
+    wholeLimit(1_000_000, 'Requests at once, within rps. Default: those of a second, at least one.'),
+  ),
+  tpm: Type.Optional(wholeLimit(1_000_000_000, 'Tokens in any 60 seconds, of requests and answers together.')),
+  max_concurrent: Type.Optional(wholeLimit(1_000_000, 'Calls under way at once.')),
+  budget_usd: Type.Optional(
+    Type.Number({
+      minimum: 0.000_001,
+      maximum: 1_000_000_000,
+      description: 'US dollars that may be spent in budget_period.',
+      errorMessage: 'must be a number from 0.000001 to 1000000000',
+    }),
+  ),
+  budget_period: Type.Optional(
+    Type.Union([Type.Literal('day'), Type.Literal('month')], {
+      description: 'day or month, as they begin in store.timezone. Default: month.',
+      errorMessage: 'must be one of day, month',
+    }),
+  ),
+}
+
+/** A client's limits alone; `any2api keys new` asks it too. */
+export const limitsSchema = closed(limits)
+export type LimitSettings = Static<typeof limitsSchema>
+
 const clientKey = closed(
   {
     name: Type.Optional(
@@ -45,7 +81,7 @@ const clientKey = closed(
     models: Type.Optional(
       texts({ description: 'Model names this key may use; "*" stands for any text. Default: all.' }),
     ),
-    rpm: Type.Optional(rpm('Requests per minute of this key. Default: access.default_rpm.')),
+    ...limits,
     stateful: Type.Optional(
       Type.Boolean({
         description:
@@ -54,7 +90,7 @@ const clientKey = closed(
       }),
     ),
   },
-  { errorMessage: 'must be a key in quotes, or { name, key, models, rpm, stateful }' },
+  { errorMessage: `must be a key in quotes, or { name, key, models, ${Object.keys(limits).join(', ')}, stateful }` },
 )
 
 const access = section({
@@ -63,9 +99,8 @@ const access = section({
   ),
   anonymous: flag(false, 'Lets everybody use /v1 without a key.'),
   public_models: flag(false, 'Lets everybody read /v1/models without a key.'),
-  default_rpm: Type.Optional(
-    rpm('Requests per minute of each client key that has no rpm of its own. Default: no limit.'),
-  ),
+  // Limits of each client key, for what its own leave out. Callers without a key share one set of them. Default: none.
+  default_limits: section(limits),
   client_keys: Type.Array(Type.Union([text({ description: 'The secret alone.' }), clientKey]), {
     default: [],
     description: 'Keys that open /v1.',
@@ -374,12 +409,12 @@ function count(options: { minimum: number; default?: number; description: string
   return Type.Integer({ ...options, errorMessage: `must be a whole number, at least ${options.minimum}` })
 }
 
-function rpm(description: string) {
+function wholeLimit(maximum: number, description: string) {
   return Type.Integer({
     minimum: 1,
-    maximum: 1_000_000,
+    maximum,
     description,
-    errorMessage: 'must be a whole number from 1 to 1000000',
+    errorMessage: `must be a whole number from 1 to ${maximum}`,
   })
 }
 

@@ -1,7 +1,7 @@
 /** The client keys that are valid now: those of the settings and those kept in the data directory. Secrets are known by their hash only. */
 
 import { hashSecret } from '../config/credential.ts'
-import type { ClientKey } from '../domain.ts'
+import { type ClientKey, noLimits } from '../domain.ts'
 import type { StoredKey } from '../stores/store.ts'
 
 export interface ClientKeys {
@@ -45,6 +45,16 @@ export function createClientKeys(): ClientKeys {
   }
 }
 
-function toClientKey({ name, hash, label, models, isStateful }: StoredKey): ClientKey {
-  return { name, hash, label, models, requestsPerMinute: null, isStateful }
+/** All callers without a key together. */
+export const anonymousClient: ClientKey = {
+  name: 'anonymous',
+  hash: '',
+  label: 'anonymous',
+  models: null,
+  limits: noLimits,
+  isStateful: null,
+}
+
+function toClientKey({ name, hash, label, models, limits, isStateful }: StoredKey): ClientKey {
+  return { name, hash, label, models, limits, isStateful }
 }

@@ -9,20 +9,20 @@ import { errorBody } from '../formats/openai.ts'
 import { describeError, type Logger } from '../log.ts'
 import type { Call, Model, Provider } from '../providers/provider.ts'
 import { createProvider } from '../providers/registry.ts'
-import type { Pin, Store } from '../stores/store.ts'
+import type { Pin, Spending, Store } from '../stores/store.ts'
 import { type AnswerParts, answerCall } from './answer-call.ts'
 import { type BreakerStatus, createCircuitBreakers } from './circuit-breaker.ts'
-import { type ClientKeys, createClientKeys } from './client-keys.ts'
+import { anonymousClient, type ClientKeys, createClientKeys } from './client-keys.ts'
+import { type ClientLimits, createClientLimits } from './client-limits.ts'
 import { type CredentialPool, type CredentialStatus, createCredentialPool, type PoolCounts } from './credential-pool.ts'
 import { type Plan, scopeOf, type Upstream } from './failover.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { createModelList } from './model-list.ts'
 import { createPriceTable } from './pricing.ts'
-import { createRateLimiter } from './rate-limiter.ts'
 import { createRecheck } from './recheck.ts'
 import { createModelResolver, createPatternMatch, type ModelResolver } from './resolve-model.ts'
 import { leavesObject, natureOfPath } from './stateful-paths.ts'
-import { limitHeaders, tellClient, tooManyRequests } from './tell-client.ts'
+import { limitHeaders, limitReached, tellClient } from './tell-client.ts'
 import { createRecordCall, noProgress } from './usage.ts'
 
 export interface Gateway {
@@ -38,6 +38,7 @@ export interface Gateway {
   /** Calls under way finish with the configuration they began with. */
   reload(config: Config): void
   readonly clientKeys: ClientKeys
+  readonly limits: ClientLimits
   readonly metrics: Metrics
   status(): GatewayStatus
   /** Makes excluded credentials available again; null: all. */
@@ -65,7 +66,11 @@ export interface GatewayParts {
   readonly log: Logger
   readonly store: Store
   /** What the last run remembered. */
-  readonly remembered: { readonly blacklist: readonly BlacklistEntry[]; readonly pins: readonly Pin[] }
+  readonly remembered: {
+    readonly blacklist: readonly BlacklistEntry[]
+    readonly pins: readonly Pin[]
+    readonly spending: Spending
+  }
 }
 
 interface PinWish {
@@ -95,14 +100,22 @@ export function createGateway(parts: GatewayParts): Gateway {
   const pins = new Map(parts.remembered.pins.map((pin) => [pinKey(pin.client, pin.provider), pin.credentialId]))
   const clientKeys = createClientKeys()
   const metrics = createMetrics()
-  const rateLimiter = createRateLimiter(clock)
+  const limits = createClientLimits({
+    clock,
+    timezone: parts.config.store.timezone,
+    defaults: parts.config.access.defaultLimits,
+    spending: parts.remembered.spending,
+    priceOf: priceOfCall,
+    clients: () =>
+      snapshot.config.access.isAnonymousAllowed ? [...clientKeys.list(), anonymousClient] : clientKeys.list(),
+  })
   const modelList = createModelList({ clock, log })
   const recheck = createRecheck({ clock, log, upstreams: () => snapshot.upstreams.values() })
   let priceOf = createPriceTable({}, parts.config.defaultModelPrice)
   let snapshot = build(parts.config, new Map())
   recheck.wake()
 
-  const record = createRecordCall({ clock, log, store, metrics, priceOf: priceOfCall })
+  const record = createRecordCall({ clock, log, store, metrics, settle: limits.settle, priceOf: priceOfCall })
   const answerParts: AnswerParts = { clock, log, breakers, metrics, record }
 
   function build(config: Config, previous: Snapshot['upstreams']): Snapshot {
@@ -121,6 +134,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       if (isNew) pool.restore(parts.remembered.blacklist)
     }
     clientKeys.setConfigured(config.access.clientKeys, config.access.adminKeyHash)
+    limits.setDefaults(config.access.defaultLimits)
     priceOf = createPriceTable(config.prices, config.defaultModelPrice)
     const providers = [...upstreams.values()].map((upstream) => upstream.provider)
     return { config, resolver: createModelResolver(config), upstreams, providers }
@@ -161,7 +175,7 @@ export function createGateway(parts: GatewayParts): Gateway {
 
   function chat(call: Call): Promise<Response> {
     refuseModel(call.client, call.view.model)
-    return serve(call, {
+    return route(call, {
       send: (provider, one, attempt) => provider.chat(one, attempt),
       isServedBy: () => true,
     })
@@ -170,7 +184,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   function forward(call: Call): Promise<Response> {
     if (natureOfPath(call) === 'closed') throw unknownPath(call)
     refuseModel(call.client, call.view.model)
-    return serve(call, {
+    return route(call, {
       send: (provider, one, attempt) => provider.forward?.(one, attempt) ?? Promise.reject(unknownPath(one)),
       isServedBy: (provider) => provider.forward !== undefined,
     })
@@ -187,18 +201,6 @@ export function createGateway(parts: GatewayParts): Gateway {
     return isRouted ? { id: model, object: 'model', created: 0, owned_by: first.provider } : null
   }
 
-  /** Refused calls cost nothing of the limit. */
-  function serve(call: Call, way: Way): Promise<Response> {
-    const limit = call.client.requestsPerMinute ?? snapshot.config.access.defaultRequestsPerMinute
-    if (limit === null) return route(call, way)
-    const allowance = rateLimiter.take(call.client.hash, limit)
-    if (!allowance.isAllowed) throw tooManyRequests(allowance)
-    return route(call, way).then((response) => {
-      for (const [name, value] of Object.entries(limitHeaders(allowance))) response.headers.set(name, value)
-      return response
-    })
-  }
-
   function route(call: Call, { send, isServedBy }: Way): Promise<Response> {
     const { config, resolver, upstreams } = snapshot
     const upstreamOf = (name: string) => upstreams.get(name) ?? missing(name)
@@ -208,6 +210,9 @@ export function createGateway(parts: GatewayParts): Gateway {
     if (targets.length === 0) throw unknownPath(call)
     const isStateful = natureOfPath(call) === 'stateful'
     if (isStateful && !mayKeepObjects(call.client)) throw notStateful()
+    // Whatever becomes of the call from here on, its record settles this.
+    const allowance = limits.take(call, targets)
+    if (allowance !== null && allowance.refusal !== null) throw limitReached(allowance, allowance.refusal)
     // Where a new object is left it need not join the others: better there than nowhere.
     const isPinWished = !isStateful && leavesObject(call) && mayKeepObjects(call.client)
     const [first] = targets
@@ -226,7 +231,8 @@ export function createGateway(parts: GatewayParts): Gateway {
       preferred: isPinWished ? pin : null,
       isRepeatable: !isStateful || call.method === 'GET' || call.method === 'HEAD',
     }
-    return answerCall(answerParts, call, plan, config)
+    const answer = answerCall(answerParts, call, plan, config)
+    return allowance === null ? answer : answer.then((response) => withHeaders(response, limitHeaders(allowance)))
   }
 
   /** The credential on whose account this client's objects live; chosen once and remembered. */
@@ -266,6 +272,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       recheck.wake()
     },
     clientKeys,
+    limits,
     metrics,
     status() {
       const providers = [...snapshot.upstreams.values()].map(({ config, pool }) => ({
@@ -299,6 +306,11 @@ export function createGateway(parts: GatewayParts): Gateway {
       for (const provider of snapshot.providers) provider.close()
     },
   }
+}
+
+function withHeaders(response: Response, headers: Readonly<Record<string, string>>): Response {
+  for (const name in headers) response.headers.set(name, headers[name] ?? '')
+  return response
 }
 
 function isModelAllowed(client: ClientKey, model: string): boolean {

@@ -1,8 +1,9 @@
 /** What a client is told when no answer came: the table from causes to statuses, in OpenAI's shape. */
 import type { FailureKind } from '../domain.ts'
 import { GatewayError, UpstreamError } from '../errors.ts'
+import type { Allowance, Refusal } from './client-limits.ts'
 import { NothingLeftError } from './failover.ts'
-import type { Allowance } from './rate-limiter.ts'
+import type { Quota } from './quota.ts'
 
 /** The GatewayError for anything the attempt loop throws. Upstream's own refusals of a bad request are not for here. */
 export function tellClient(cause: unknown, now: number): GatewayError {
@@ -95,23 +96,33 @@ function messageOf(error: UpstreamError): string | null {
   return error.body === null || !error.body.contentType.includes('json') || error.message === '' ? null : error.message
 }
 
-/** A client that has used up its requests per minute. */
-export function tooManyRequests(allowance: Allowance): GatewayError {
-  const message = `this key may make ${allowance.limit} requests per minute; Retry-After says when the next one is possible`
-  return new GatewayError('rate_limit_exceeded', message, {
+/** A client that has used up one of its limits. */
+export function limitReached(allowance: Allowance, refusal: Refusal): GatewayError {
+  const isBudget = refusal.kind === 'budget'
+  const when = refusal.isGuess ? waitsForCalls : 'Retry-After says when the next one is possible'
+  const message = `this key may ${refusal.allowed}; ${when}`
+  return new GatewayError(isBudget ? 'insufficient_quota' : 'rate_limit_exceeded', message, {
     status: 429,
-    headers: { ...limitHeaders(allowance), ...retryAfterMs(allowance.retryAfterMs) },
+    ...(isBudget ? { type: 'insufficient_quota' } : {}),
+    headers: { ...limitHeaders(allowance), ...retryAfterMs(refusal.waitMs) },
   })
 }
 
+const waitsForCalls = 'calls under way take up the rest, and when one of them ends is not known: Retry-After is a guess'
+
 /** As OpenAI names and spells them. */
-export function limitHeaders({ limit, remaining, resetMs }: Allowance): Record<string, string> {
+export function limitHeaders({ requests, tokens }: Allowance): Record<string, string> {
+  const headers: Record<string, string> = {}
+  if (requests !== null) addQuota(headers, 'requests', requests)
+  if (tokens !== null) addQuota(headers, 'tokens', tokens)
+  return headers
+}
+
+function addQuota(headers: Record<string, string>, of: string, { limit, remaining, resetMs }: Quota): void {
   const wholeMs = Math.ceil(resetMs)
-  return {
-    'x-ratelimit-limit-requests': String(limit),
-    'x-ratelimit-remaining-requests': String(remaining),
-    'x-ratelimit-reset-requests': wholeMs < 1000 ? `${wholeMs}ms` : `${wholeMs / 1000}s`,
-  }
+  headers[`x-ratelimit-limit-${of}`] = String(limit)
+  headers[`x-ratelimit-remaining-${of}`] = String(remaining)
+  headers[`x-ratelimit-reset-${of}`] = wholeMs < 1000 ? `${wholeMs}ms` : `${wholeMs / 1000}s`
 }
 
 function retryAfter(recoveryAt: number | null, now: number): Record<string, string> {

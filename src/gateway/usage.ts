@@ -38,6 +38,8 @@ export interface RecordParts {
   readonly log: Logger
   readonly store: Pick<Store, 'recordUsage'>
   readonly metrics: Metrics
+  /** Gives back what was set aside for the call, and counts what it used. */
+  readonly settle: (call: Call, record: UsageRecord) => void
   /** By the model that answered, and the name it was asked for. */
   readonly priceOf: (targetModel: string, model: string) => Price
 }
@@ -67,6 +69,7 @@ export function createRecordCall(parts: RecordParts): RecordCall {
       usageSource: source,
       costMicroUsd: source === 'none' ? 0 : costMicroUsd(usage, parts.priceOf(progress.targetModel, call.view.model)),
     }
+    parts.settle(call, record)
     parts.store.recordUsage(record)
     parts.metrics.count(record)
     if (parts.log.isEnabled('info')) parts.log.info('call', logFields(record))

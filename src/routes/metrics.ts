@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { cpuUsage, memoryUsage } from 'node:process'
 import { type Metric, Registry } from 'prom-client'
 import { requireAdmin } from '../access.ts'
+import { type ClientLimits, limitKinds } from '../gateway/client-limits.ts'
 import type { GatewayStatus } from '../gateway/gateway.ts'
 import { bucketBoundsMs, type Histogram, type Series } from '../gateway/metrics.ts'
 import { documentRoute } from './documentation.ts'
@@ -105,6 +106,12 @@ function families(parts: OperatorParts): Family[] {
       help: 'Requests the gateway itself refused, by the status it told',
       type: 'counter',
       values: Object.entries(refusals).map(([told, value]) => ({ labels: { status: told }, value })),
+    },
+    {
+      name: 'any2api_limited_requests_total',
+      help: 'Calls refused because a client had used up a limit, by the limit',
+      type: 'counter',
+      values: limitKinds.map((limit) => ({ labels: { limit }, value: gateway.limits.counts().refused[limit] })),
     },
     gauge('any2api_active_requests', 'Calls under way', [{ value: activeCalls }]),
     gauge('any2api_credentials', 'Credentials by state', credentialSamples(status)),
@@ -241,22 +248,37 @@ function jsonMetrics({ gateway, clock, startedAt, version }: OperatorParts) {
     refused_count: refused,
     cache_stats: { enabled: false, model_cache: emptyCache, response_cache: emptyCache },
     conn_stats: { active_connections: activeCalls, attempts: sumOf(series, (one) => one.attempts) },
-    rate_stats: {
-      enabled: false,
-      rate: 0,
-      burst: 0,
-      available_tokens: 0,
-      request_count: 0,
-      allowed_count: 0,
-      rejected_count: 0,
-      rejection_rate: 0,
-    },
+    rate_stats: rateStats(gateway.limits),
     mem_stats: {
       rss: memory.rss,
       heap_total: memory.heapTotal,
       heap_used: memory.heapUsed,
       external: memory.external,
     },
+  }
+}
+
+/** Over all clients together, in requests per second; of those with two limits of requests, the tighter one. */
+function rateStats(limits: ClientLimits) {
+  const rates = limits.status().flatMap(({ rpm, rps }) => {
+    const bySecond = rps === null ? null : { rate: rps.perSecond, burst: rps.limit, available: rps.remaining }
+    const byMinute = rpm === null ? null : { rate: rpm.limit / 60, burst: rpm.limit, available: rpm.remaining }
+    if (bySecond === null || byMinute === null) return bySecond ?? byMinute ?? []
+    return bySecond.rate <= byMinute.rate ? bySecond : byMinute
+  })
+  const sum = (of: 'rate' | 'burst' | 'available') => rates.reduce((total, each) => total + each[of], 0)
+  const { allowed, refused } = limits.counts()
+  const rejected = limitKinds.reduce((total, kind) => total + refused[kind], 0)
+  const all = allowed + rejected
+  return {
+    enabled: rates.length > 0,
+    rate: sum('rate'),
+    burst: sum('burst'),
+    available_tokens: sum('available'),
+    request_count: all,
+    allowed_count: allowed,
+    rejected_count: rejected,
+    rejection_rate: all === 0 ? 0 : rejected / all,
   }
 }
 

@@ -1,7 +1,9 @@
 /** `GET /stats`: totals for ever, and the state of this moment. */
 import type { BlacklistEntry } from '../domain.ts'
+import type { BudgetStatus, ClientLimitStatus } from '../gateway/client-limits.ts'
 import type { CredentialStatus } from '../gateway/credential-pool.ts'
 import type { GatewayStatus } from '../gateway/gateway.ts'
+import type { Quota } from '../gateway/quota.ts'
 import { describeError } from '../log.ts'
 import type { StatsTotals, Totals } from '../stores/store.ts'
 import { documentRoute } from './documentation.ts'
@@ -28,6 +30,7 @@ export function stats(parts: OperatorParts) {
       keys: describeKeys(status, gateway.config().providers[0]?.startIndex ?? 0),
       timestamp: isoTime(now),
       ...totals,
+      clients_limits: Object.fromEntries(gateway.limits.status().map((one) => [one.name, describeLimits(one)])),
       breakers: status.breakers.map((breaker) => ({ ...breaker, until: isoTimeOrNull(breaker.until) })),
       reload: describeReload(parts.lastReload()),
       store: { persistence: store.persistence, reason: store.memoryReason ?? null, problem: store.problem() },
@@ -77,6 +80,33 @@ function describeCredential(provider: string, credential: CredentialStatus) {
 
 function describeRest(entry: BlacklistEntry) {
   return { scope: entry.scope, reason: entry.reason, until: isoTimeOrNull(entry.until) }
+}
+
+/** A limit that a client has not is null. */
+function describeLimits({ allowed, refused, rpm, rps, tpm, concurrency, budget }: ClientLimitStatus) {
+  return {
+    allowed,
+    refused,
+    rpm: rpm === null ? null : describeQuota(rpm),
+    rps: rps === null ? null : { ...describeQuota(rps), limit: rps.perSecond, burst: rps.limit },
+    tpm: tpm === null ? null : describeQuota(tpm),
+    max_concurrent: concurrency,
+    budget: budget === null ? null : describeBudget(budget),
+  }
+}
+
+function describeQuota({ limit, remaining, resetMs }: Quota) {
+  return { limit, remaining, reset_ms: Math.ceil(resetMs) }
+}
+
+function describeBudget({ period, limitMicroUsd, spentMicroUsd, reservedMicroUsd, endsAt }: BudgetStatus) {
+  return {
+    period,
+    limit_usd: limitMicroUsd / 1_000_000,
+    spent_usd: spentMicroUsd / 1_000_000,
+    reserved_usd: Math.round(reservedMicroUsd) / 1_000_000,
+    ends: isoTime(endsAt),
+  }
 }
 
 function describeReload(last: ReloadResult | null) {
@@ -171,6 +201,23 @@ export const statsDocumentation = documentRoute({
       clients: { alice: exampleTotals },
       days: { '2030-01-01': exampleTotals },
       hours: { '2030-01-01T10:00': exampleTotals },
+      clients_limits: {
+        alice: {
+          allowed: 410,
+          refused: { rpm: 2, rps: 0, tpm: 0, concurrency: 0, budget: 0 },
+          rpm: { limit: 60, remaining: 58, reset_ms: 51_200 },
+          rps: null,
+          tpm: null,
+          max_concurrent: { limit: 10, used: 1 },
+          budget: {
+            period: 'month',
+            limit_usd: 20,
+            spent_usd: 4.061_2,
+            reserved_usd: 0.003,
+            ends: '2030-02-01T00:00:00.000Z',
+          },
+        },
+      },
       breakers: [],
       reload: null,
       store: { persistence: 'sqlite', reason: null, problem: null },

@@ -1,9 +1,20 @@
 /** All SQL, synchronous: what is kept and how it is asked for. Threads and queues are the business of `sqlite.ts` and `worker.ts`. */
 import type { SQLQueryBindings } from 'bun:sqlite'
-import type { BlacklistEntry, FailureKind, Outcome, UsageRecord } from '../domain.ts'
+import type { BlacklistEntry, BudgetPeriod, FailureKind, Outcome, UsageRecord } from '../domain.ts'
+import { periodAround } from './budget-period.ts'
 import { openConnection, sqliteCode } from './connection.ts'
 import { createLocalTime, type LocalTime } from './local-time.ts'
-import type { ImportedCounts, ImportedTotals, Pin, RequestFilter, StatsTotals, StoredKey, Totals } from './store.ts'
+import type {
+  ImportedCounts,
+  ImportedTotals,
+  PeriodSpending,
+  Pin,
+  RequestFilter,
+  Spending,
+  StatsTotals,
+  StoredKey,
+  Totals,
+} from './store.ts'
 import { StoreError } from './store-error.ts'
 
 export interface DatabaseOptions {
@@ -29,6 +40,8 @@ export interface StoreDatabase {
   totals(now: number): StatsTotals
   /** False, and nothing is changed, when the totals of this source were added before. */
   importTotals(totals: ImportedTotals): boolean
+  /** `now`: Unix milliseconds. */
+  spending(now: number): Spending
   requests(filter: RequestFilter): UsageRecord[]
   /** Deletes at most so many rows of calls that began before `time`; returns how many. */
   deleteRequests(before: { readonly time: number; readonly limit: number }): number
@@ -104,6 +117,9 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
   const summed = prepare<{ name: string } & Sums, [Dimension, string]>(
     'SELECT * FROM summed_totals WHERE dimension = ? AND name >= ? ORDER BY name',
   )
+  const spentSince = prepare<{ client: string; cost_micro_usd: number }, [number]>(
+    'SELECT client, SUM(cost_micro_usd) AS cost_micro_usd FROM hourly_totals WHERE hour_start >= ? GROUP BY client',
+  )
   const putBlacklistEntry = prepare<unknown, [BlacklistRow]>(`INSERT OR REPLACE INTO blacklist
     (provider, credential_id, scope, label, reason, detail, since, until)
     VALUES ($provider, $credential_id, $scope, $label, $reason, $detail, $since, $until)`)
@@ -116,8 +132,10 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
   )
   const selectPins = prepare<PinRow, []>('SELECT * FROM pins')
   const insertKey = prepare<unknown, [KeyRow]>(`INSERT INTO keys
-    (name, role, hash, label, models, is_stateful, created_at)
-    VALUES ($name, $role, $hash, $label, $models, $is_stateful, $created_at)`)
+    (name, role, hash, label, models, rpm, rps, burst, tpm, max_concurrent, budget_micro_usd, budget_period,
+      is_stateful, created_at)
+    VALUES ($name, $role, $hash, $label, $models, $rpm, $rps, $burst, $tpm, $max_concurrent, $budget_micro_usd,
+      $budget_period, $is_stateful, $created_at)`)
   const deleteKey = prepare<unknown, [string]>('DELETE FROM keys WHERE name = ?')
   const selectKeys = prepare<KeyRow, []>('SELECT * FROM keys ORDER BY created_at, name')
   const deleteOldRequests = prepare<unknown, [number, number]>(
@@ -203,6 +221,12 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
     )
   }
 
+  function spendingOf(kind: BudgetPeriod, now: number): PeriodSpending {
+    const { startsAt } = periodAround(localTime, kind, now)
+    const costs = spentSince.all(startsAt).map((row) => [row.client, row.cost_micro_usd] as const)
+    return { startsAt, costsMicroUsd: Object.fromEntries(costs) }
+  }
+
   function hoursSince(time: number): { start: number; sums: Sums }[] {
     const rows = summed.all('hour', new Date(time).toISOString())
     return rows.map((row) => ({ start: Date.parse(row.name), sums: row }))
@@ -254,6 +278,8 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
       })
       return isNew
     },
+
+    spending: (now) => ({ day: spendingOf('day', now), month: spendingOf('month', now) }),
 
     requests(filter) {
       const { sql, values } = requestsQuery(filter)
@@ -538,6 +564,13 @@ interface KeyRow {
   hash: string
   label: string
   models: string | null
+  rpm: number | null
+  rps: number | null
+  burst: number | null
+  tpm: number | null
+  max_concurrent: number | null
+  budget_micro_usd: number | null
+  budget_period: string | null
   is_stateful: number | null
   created_at: number
   [column: string]: string | number | null
@@ -550,6 +583,13 @@ function toKeyRow(key: StoredKey): KeyRow {
     hash: key.hash,
     label: key.label,
     models: key.models === null ? null : JSON.stringify(key.models),
+    rpm: key.limits.requestsPerMinute,
+    rps: key.limits.requestsPerSecond,
+    burst: key.limits.burst,
+    tpm: key.limits.tokensPerMinute,
+    max_concurrent: key.limits.maxConcurrent,
+    budget_micro_usd: key.limits.budgetMicroUsd,
+    budget_period: key.limits.budgetPeriod,
     is_stateful: key.isStateful === null ? null : Number(key.isStateful),
     created_at: integer(key.createdAt),
   }
@@ -562,6 +602,15 @@ function fromKeyRow(row: KeyRow): StoredKey {
     hash: row.hash,
     label: row.label,
     models: row.models === null ? null : (JSON.parse(row.models) as string[]),
+    limits: {
+      requestsPerMinute: row.rpm,
+      requestsPerSecond: row.rps,
+      burst: row.burst,
+      tokensPerMinute: row.tpm,
+      maxConcurrent: row.max_concurrent,
+      budgetMicroUsd: row.budget_micro_usd,
+      budgetPeriod: row.budget_period as BudgetPeriod | null,
+    },
     isStateful: row.is_stateful === null ? null : row.is_stateful === 1,
     createdAt: row.created_at,
   }

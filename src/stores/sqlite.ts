@@ -204,6 +204,7 @@ function createStore(parts: { link: Link; limits: StoreLimits; opened: Opened })
     },
     totals: () => ask({ type: 'totals' }),
     importTotals: (totals) => ask({ type: 'importTotals', totals }),
+    spending: () => ask({ type: 'spending' }),
     requests: (filter) => ask({ type: 'requests', filter }),
     flush: async () => {
       await ask({ type: 'flush' })

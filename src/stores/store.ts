@@ -1,5 +1,5 @@
 /** What the gateway remembers over restarts: the interface. How it is kept is the business of `database.ts` and its Worker. */
-import type { BlacklistEntry, Outcome, UsageRecord } from '../domain.ts'
+import type { BlacklistEntry, BudgetPeriod, Limits, Outcome, UsageRecord } from '../domain.ts'
 
 /** Every write is queued and returns at once; `flush` waits for all of them. Questions are answered after earlier writes. */
 export interface Store {
@@ -25,6 +25,8 @@ export interface Store {
   totals(): Promise<StatsTotals>
   /** Adds what another program had counted. Once for each source: false when that was done before. */
   importTotals(totals: ImportedTotals): Promise<boolean>
+  /** What each client has spent in the day and the month of now. */
+  spending(): Promise<Spending>
   requests(filter: RequestFilter): Promise<UsageRecord[]>
   flush(): Promise<void>
   close(): Promise<void>
@@ -45,6 +47,7 @@ export interface StoredKey {
   readonly hash: string
   readonly label: string
   readonly models: readonly string[] | null
+  readonly limits: Limits
   readonly isStateful: boolean | null
   /** Unix milliseconds. */
   readonly createdAt: number
@@ -73,6 +76,15 @@ export interface StatsTotals {
   days: Record<string, Totals>
   /** The last 48. */
   hours: Record<string, Totals>
+}
+
+export type Spending = Readonly<Record<BudgetPeriod, PeriodSpending>>
+
+export interface PeriodSpending {
+  /** Unix milliseconds. */
+  readonly startsAt: number
+  /** By client name, in millionths of a US dollar. */
+  readonly costsMicroUsd: Readonly<Record<string, number>>
 }
 
 export interface RequestFilter {

@@ -1,7 +1,7 @@
 /** What the main thread and the Worker say to each other. On the wire each message is one JSON string, the cheapest form to post. */
 import type { BlacklistEntry, UsageRecord } from '../domain.ts'
 import type { StateChange } from './database.ts'
-import type { ImportedTotals, Pin, RequestFilter, StatsTotals, StoredKey } from './store.ts'
+import type { ImportedTotals, Pin, RequestFilter, Spending, StatsTotals, StoredKey } from './store.ts'
 import type { StoreErrorKind } from './store-error.ts'
 import type { StoreLimits, StoreOptions } from './store-options.ts'
 
@@ -33,6 +33,7 @@ export type Question =
   | { readonly type: 'revokeKey'; readonly name: string }
   | { readonly type: 'totals' }
   | { readonly type: 'importTotals'; readonly totals: ImportedTotals }
+  | { readonly type: 'spending' }
   | { readonly type: 'requests'; readonly filter: RequestFilter }
   | { readonly type: 'flush' }
   | { readonly type: 'close' }
@@ -45,6 +46,7 @@ export interface Answers {
   revokeKey: boolean
   totals: StatsTotals
   importTotals: boolean
+  spending: Spending
   requests: UsageRecord[]
   flush: null
   close: null

@@ -138,6 +138,8 @@ function createDatabaseHost(database: StoreDatabase, options: WorkerOptions): Da
         return database.totals(Date.now())
       case 'importTotals':
         return database.importTotals(question.totals)
+      case 'spending':
+        return database.spending(Date.now())
       case 'requests':
         return database.requests(question.filter)
       case 'flush':

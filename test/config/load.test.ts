@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { hashSecret } from '../../src/config/credential.ts'
+import { noLimits } from '../../src/domain.ts'
 import {
   configOf,
   loadSettings,
@@ -28,7 +29,7 @@ describe('defaults', () => {
       adminKeyHash: null,
       isAnonymousAllowed: false,
       areModelsPublic: false,
-      defaultRequestsPerMinute: null,
+      defaultLimits: noLimits,
       clientKeys: [],
     })
     expect(provider).toMatchObject({
@@ -444,9 +445,39 @@ rate_limit_rest: 7s, sign_in: { wait: 8s, long_rest: 2h }, retries: { max: 2, ba
 describe('limits of client keys', () => {
   test('a key has its own, or that of all', () => {
     const keys = '[a-client-key-of-mine, { key: other-client-of-mine, rpm: 5 }]'
-    const { access } = configOf(loadYaml(`${minimal}\naccess: { default_rpm: 60, client_keys: ${keys} }`))
-    expect(access.defaultRequestsPerMinute).toBe(60)
-    expect(access.clientKeys.map(({ requestsPerMinute }) => requestsPerMinute)).toEqual([null, 5])
+    const { access } = configOf(loadYaml(`${minimal}\naccess: { default_limits: { rpm: 60 }, client_keys: ${keys} }`))
+    expect(access.defaultLimits).toEqual({ ...noLimits, requestsPerMinute: 60 })
+    expect(access.clientKeys.map(({ limits }) => limits.requestsPerMinute)).toEqual([null, 5])
+  })
+
+  test('every one of them can be set for a key and for all', () => {
+    const all = 'rpm: 60, rps: 0.5, burst: 3, tpm: 10000, max_concurrent: 2, budget_usd: 1.5, budget_period: day'
+    const text = `${minimal}\naccess: { default_limits: { ${all} }, client_keys: [{ key: other-client-of-mine, ${all} }] }`
+    const { access } = configOf(loadYaml(text))
+    expect(access.defaultLimits).toEqual({
+      requestsPerMinute: 60,
+      requestsPerSecond: 0.5,
+      burst: 3,
+      tokensPerMinute: 10_000,
+      maxConcurrent: 2,
+      budgetMicroUsd: 1_500_000,
+      budgetPeriod: 'day',
+    })
+    expect(access.clientKeys[0]?.limits).toEqual(access.defaultLimits)
+    expect(loadYaml(text).effective.access).toMatchObject({
+      default_limits: { rpm: 60, rps: 0.5, burst: 3, tpm: 10_000, max_concurrent: 2, budget_usd: 1.5 },
+      client_keys: [{ rpm: 60, budget_period: 'day' }],
+    })
+  })
+
+  test('one that only shapes another is told to do nothing where that other is missing', () => {
+    const shapes = 'default_limits: { burst: 3, budget_period: day }'
+    const { notices } = loadYaml(`${minimal}\naccess: { ${shapes} }`)
+    expect(notices).toContainEqual(expect.stringMatching(/access\.default_limits\.burst does nothing without rps$/))
+    expect(notices).toContainEqual(expect.stringMatching(/budget_period does nothing without budget_usd$/))
+    const key = '{ key: other-client-of-mine, rps: 2, budget_usd: 1 }'
+    const used = loadYaml(`${minimal}\naccess: { ${shapes}, client_keys: [${key}] }`)
+    expect(used.notices.join('\n')).not.toContain('does nothing')
   })
 })
 
@@ -473,13 +504,13 @@ describe('problems', () => {
       'a setting of a later version',
       `${minimal}\naccess: { client_keys: [{ key: a-client-key-of-mine, tokens_per_day: 5 }] }`,
       'access.client_keys[0].tokens_per_day',
-      'unknown setting; known here: name, key, models, rpm, stateful',
+      'unknown setting; known here: name, key, models, rpm, rps, burst, tpm, max_concurrent, budget_usd, budget_period, stateful',
     ],
     [
       'a name that may be a secret',
       `${minimal}\naccess: { sk-abcdef: true }`,
       'access',
-      'unknown setting; known here: admin_key, anonymous, public_models, default_rpm, client_keys',
+      'unknown setting; known here: admin_key, anonymous, public_models, default_limits, client_keys',
     ],
     [
       'a bare number as duration',
@@ -824,9 +855,27 @@ describe('problems', () => {
     ],
     [
       'no requests per minute',
-      `${minimal}\naccess: { default_rpm: 0 }`,
-      'access.default_rpm',
+      `${minimal}\naccess: { default_limits: { rpm: 0 } }`,
+      'access.default_limits.rpm',
       'must be a whole number from 1 to 1000000',
+    ],
+    [
+      'a rate below all sense',
+      `${minimal}\naccess: { default_limits: { rps: 0 } }`,
+      'access.default_limits.rps',
+      'must be a number from 0.001 to 1000000',
+    ],
+    [
+      'no budget',
+      `${minimal}\naccess: { default_limits: { budget_usd: 0 } }`,
+      'access.default_limits.budget_usd',
+      'must be a number from 0.000001 to 1000000000',
+    ],
+    [
+      'a period that is none',
+      `${minimal}\naccess: { default_limits: { budget_period: week } }`,
+      'access.default_limits.budget_period',
+      'must be one of day, month',
     ],
     [
       'no provider',

@@ -65,7 +65,7 @@ describe('OnDemand2API', () => {
     const config = configOf(loadSettings({ environment: byKey }))
     expect(config.server.port).toBe(7860)
     expect(config.defaultProvider).toBe('ondemand')
-    expect(config.access).toMatchObject({ areModelsPublic: false, defaultRequestsPerMinute: null })
+    expect(config.access).toMatchObject({ areModelsPublic: false, defaultLimits: { requestsPerMinute: null } })
     expect(config.access.clientKeys.map(({ hash }) => hash)).toEqual([hashSecret('a-private-key-of-mine')])
     expect(secretsOf(config)).toEqual(['key1', 'key2', 'key3'])
     expect(ondemandOf(config)).toMatchObject({
@@ -126,7 +126,7 @@ describe('OnDemand-API-Proxy', () => {
     const config = configOf(loadSettings(written))
     expect(config.server.port).toBe(7860)
     expect(config.defaultProvider).toBe('ondemand')
-    expect(config.access).toMatchObject({ areModelsPublic: true, defaultRequestsPerMinute: 60 })
+    expect(config.access).toMatchObject({ areModelsPublic: true, defaultLimits: { requestsPerMinute: 60 } })
     expect(config.access.clientKeys.map(({ hash }) => hash)).toEqual([hashSecret('a-proxy-token-of-mine')])
     expect(secretsOf(config)).toEqual(['your_ondemand_password_1', 'your_ondemand_password_2'])
     expect(ondemandOf(config)).toMatchObject(readmeMeaning)
@@ -147,7 +147,11 @@ describe('OnDemand-API-Proxy', () => {
 
   test('ONDEMAND_ACCOUNTS alone has the defaults of its README', () => {
     const config = configOf(loadSettings({ environment: { ONDEMAND_ACCOUNTS: oneAccount } }))
-    expect(config.access).toMatchObject({ areModelsPublic: true, defaultRequestsPerMinute: 60, clientKeys: [] })
+    expect(config.access).toMatchObject({
+      areModelsPublic: true,
+      defaultLimits: { requestsPerMinute: 60 },
+      clientKeys: [],
+    })
     expect(ondemandOf(config)).toMatchObject(readmeMeaning)
     expect(config.store.importFile).toBe('/app/stats_data.json')
   })
@@ -172,7 +176,7 @@ describe('OnDemand-API-Proxy', () => {
       (config) => config.defaultModelPrice,
       { input: 2, output: 6, cachedInput: null },
     ],
-    ['rate_limit_per_minute', 90, (config) => config.access.defaultRequestsPerMinute, 90],
+    ['rate_limit_per_minute', 90, (config) => config.access.defaultLimits.requestsPerMinute, 90],
     ['account_cooldown_seconds', 0, (config) => ondemandOf(config).rateLimitRestMs, 0],
     ['account_cooldown_seconds', 120, (config) => ondemandOf(config).rateLimitRestMs, 120_000],
     ['ondemand_session_timeout_minutes', 5, (config) => ondemandOf(config).session.idleMs, 300_000],
@@ -236,7 +240,7 @@ describe('OnDemand-API-Proxy', () => {
       ],
       [60_000, 60_000, 120_000],
     ],
-    ['RATE_LIMIT', '30', (config) => config.access.defaultRequestsPerMinute, 30],
+    ['RATE_LIMIT', '30', (config) => config.access.defaultLimits.requestsPerMinute, 30],
     ['DEBUG_MODE', 'True', (config) => config.log.level, 'debug'],
     [
       'ONDEMAND_CLIENT_BASE',
@@ -276,7 +280,7 @@ describe('OnDemand-API-Proxy', () => {
     const files = { 'config.json': '{ "api_access_token": "a-proxy-token-of-mine", "rate_limit_per_minute": 5 }' }
     const config = configOf(loadSettings({ files, environment: { ONDEMAND_ACCOUNTS: oneAccount } }))
     expect(secretsOf(config)).toEqual(['pw1'])
-    expect(config.access).toMatchObject({ defaultRequestsPerMinute: 5, clientKeys: [{ name: 'client-1' }] })
+    expect(config.access).toMatchObject({ defaultLimits: { requestsPerMinute: 5 }, clientKeys: [{ name: 'client-1' }] })
   })
 
   const bad: readonly [string, Written, string, string][] = [
@@ -384,7 +388,11 @@ describe('together', () => {
   test('beside a file of our own they open nothing and limit nobody', () => {
     const files = { 'any2api.yaml': `default_provider: openai\n${minimal}`, 'config.json': readmeFile }
     const config = configOf(loadSettings({ files, environment: { ONDEMAND_ACCOUNTS: oneAccount } }))
-    expect(config.access).toMatchObject({ areModelsPublic: false, defaultRequestsPerMinute: null, clientKeys: [] })
+    expect(config.access).toMatchObject({
+      areModelsPublic: false,
+      defaultLimits: { requestsPerMinute: null },
+      clientKeys: [],
+    })
     expect(config.providers.map(({ name }) => name).sort()).toEqual(['ondemand', 'openai'])
     expect(secretsOf(config)).toEqual(['pw1'])
   })

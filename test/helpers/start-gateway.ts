@@ -2,18 +2,19 @@
 import { type AppParts, createApp } from '../../src/app.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { hashSecret } from '../../src/config/credential.ts'
-import type {
-  BlacklistEntry,
-  ClientKey,
-  Config,
-  Credential,
-  OpenAiProviderConfig,
-  ProviderConfig,
-  UsageRecord,
+import {
+  type BlacklistEntry,
+  type ClientKey,
+  type Config,
+  type Credential,
+  noLimits,
+  type OpenAiProviderConfig,
+  type ProviderConfig,
+  type UsageRecord,
 } from '../../src/domain.ts'
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts'
 import { createLogger, type Logger } from '../../src/log.ts'
-import type { Pin, Store } from '../../src/stores/store.ts'
+import type { Pin, Spending, Store } from '../../src/stores/store.ts'
 
 export const clientSecret = 'sk-client-of-the-tests-0001'
 export const adminSecret = 'admin-of-the-tests-00000001'
@@ -66,7 +67,11 @@ export async function startGateway({
     },
     now: clock.now,
   })
-  const remembered = { blacklist: [...memory.blacklist.values()], pins: [...memory.pins.values()] }
+  const remembered = {
+    blacklist: [...memory.blacklist.values()],
+    pins: [...memory.pins.values()],
+    spending: memory.spending,
+  }
   const gateway = createGateway({ config, clock, log, store: memory.store, remembered })
   const app = createApp({
     gateway,
@@ -138,11 +143,15 @@ export interface Memory {
   readonly records: UsageRecord[]
   readonly blacklist: Map<string, BlacklistEntry>
   readonly pins: Map<string, Pin>
+  /** What clients had spent before the start. */
+  readonly spending: Spending
 }
 
 /** What a store would keep, as plain values: the gateway under test is not the database. */
 export function createMemory(): Memory {
   const records: UsageRecord[] = []
+  const none = { startsAt: 0, costsMicroUsd: {} }
+  const spending: Spending = { day: none, month: none }
   const blacklist = new Map<string, BlacklistEntry>()
   const pins = new Map<string, Pin>()
   const keyOf = (entry: Pick<BlacklistEntry, 'provider' | 'credentialId' | 'scope'>) =>
@@ -172,6 +181,7 @@ export function createMemory(): Memory {
     revokeKey: async () => false,
     onKeysChanged: () => {},
     importTotals: async () => true,
+    spending: async () => spending,
     totals: async () => ({
       totals: { ...emptyTotals, requests: records.length },
       models: {},
@@ -185,7 +195,7 @@ export function createMemory(): Memory {
     flush: async () => {},
     close: async () => {},
   }
-  return { store, records, blacklist, pins }
+  return { store, records, blacklist, pins, spending }
 }
 
 /** A configuration with one client key, the admin key and these providers; the first one is the default. */
@@ -205,7 +215,7 @@ export function testConfig(providers: readonly ProviderConfig[], changes: Partia
       adminKeyHash: hashSecret(adminSecret),
       isAnonymousAllowed: false,
       areModelsPublic: false,
-      defaultRequestsPerMinute: null,
+      defaultLimits: noLimits,
       clientKeys: [testClient('alice', clientSecret)],
     },
     providers,
@@ -225,7 +235,7 @@ export function testClient(name: string, secret: string, changes: Partial<Client
     hash: hashSecret(secret),
     label: name,
     models: null,
-    requestsPerMinute: null,
+    limits: noLimits,
     isStateful: null,
     ...changes,
   }

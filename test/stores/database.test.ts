@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import type { BlacklistEntry, Outcome, UsageRecord } from '../../src/domain.ts'
+import { type BlacklistEntry, type Limits, noLimits, type Outcome, type UsageRecord } from '../../src/domain.ts'
 import { openDatabase, type StoreDatabase } from '../../src/stores/database.ts'
 import type { ImportedCounts, ImportedTotals, StoredKey, Totals } from '../../src/stores/store.ts'
 import { toolOptions } from './fixtures/data-directory.ts'
@@ -182,7 +182,16 @@ test('a client has one pin for each provider, the last', () => {
 })
 
 test('keys are added, listed and revoked; a name or hash that is taken is refused', () => {
-  const alice = storedKey({ name: 'alice', hash: 'h1', models: ['gpt-4o*'], isStateful: true })
+  const limits: Limits = {
+    requestsPerMinute: 60,
+    requestsPerSecond: 0.5,
+    burst: 3,
+    tokensPerMinute: 1000,
+    maxConcurrent: 2,
+    budgetMicroUsd: 5_000_000,
+    budgetPeriod: 'day',
+  }
+  const alice = storedKey({ name: 'alice', hash: 'h1', models: ['gpt-4o*'], limits, isStateful: true })
   const admin = storedKey({ name: 'admin', hash: 'h2', role: 'admin' })
   database.addKey(alice)
   database.addKey(admin)
@@ -192,6 +201,27 @@ test('keys are added, listed and revoked; a name or hash that is taken is refuse
   expect(database.revokeKey('alice')).toBe(true)
   expect(database.revokeKey('alice')).toBe(false)
   expect(database.keys()).toEqual([admin])
+})
+
+test('what a client has spent is summed over the day and the month of now, as they begin in the zone', () => {
+  const tokyo = openDatabase(':memory:', { ...toolOptions, timezone: 'Asia/Tokyo' })
+  const costs: [string, string, number][] = [
+    ['alice', '2025-05-31T14:59:59Z', 1],
+    ['alice', '2025-05-31T15:00:00Z', 20],
+    ['alice', '2025-06-14T14:59:59Z', 300],
+    ['alice', '2025-06-14T15:00:00Z', 4000],
+    ['alice', '2025-06-15T12:19:00Z', 50_000],
+    ['bob', '2025-06-15T12:19:00Z', 7],
+  ]
+  const records = costs.map(([client, time, costMicroUsd]) =>
+    usageRecord({ client, time: Date.parse(time), costMicroUsd }),
+  )
+  tokyo.write({ records, changes: [] })
+  expect(tokyo.spending(now)).toEqual({
+    day: { startsAt: Date.parse('2025-06-14T15:00:00Z'), costsMicroUsd: { alice: 54_000, bob: 7 } },
+    month: { startsAt: Date.parse('2025-05-31T15:00:00Z'), costsMicroUsd: { alice: 54_320, bob: 7 } },
+  })
+  tokyo.close()
 })
 
 test('a write that fails has changed nothing', () => {
@@ -216,6 +246,7 @@ function storedKey(changes: Partial<StoredKey>): StoredKey {
     hash: 'h',
     label: 'l',
     models: null,
+    limits: noLimits,
     isStateful: null,
     createdAt: now,
     ...changes,

@@ -2,7 +2,7 @@ import { Database } from 'bun:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { BlacklistEntry } from '../../src/domain.ts'
+import { type BlacklistEntry, noLimits } from '../../src/domain.ts'
 import { openDatabase } from '../../src/stores/database.ts'
 import { openStore } from '../../src/stores/sqlite.ts'
 import type { Store, StoredKey } from '../../src/stores/store.ts'
@@ -22,6 +22,7 @@ const key: StoredKey = {
   hash: 'a1',
   label: 'sk-…wxyz',
   models: ['gpt-4o*'],
+  limits: { ...noLimits, requestsPerSecond: 0.5, budgetMicroUsd: 5_000_000, budgetPeriod: 'day' },
   isStateful: null,
   createdAt: 1,
 }
