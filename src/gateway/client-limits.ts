@@ -44,7 +44,7 @@ export interface Refusal {
   /** What the limit is, for people: `60 requests per minute`. */
   readonly allowed: string
   readonly waitMs: number
-  /** Calls under way are in the way, and nobody knows when one of them ends. */
+  /** Calls under way are in the way too, and nobody knows when one of them ends. */
   readonly isGuess: boolean
 }
 
@@ -162,23 +162,31 @@ export function createClientLimits(parts: ClientLimitParts): ClientLimits {
 
   /** Looks only. */
   function findRefusal({ client, limits, state, needs, now }: Wish): Refusal | null {
-    let longest: Refusal | null = null
-    const meet = (kind: LimitKind, waitMs: number, isGuess: boolean) => {
-      if (waitMs > (longest?.waitMs ?? 0)) longest = { kind, allowed: limits.allowed[kind], waitMs, isGuess }
+    let longest: LimitKind | null = null
+    let longestMs = 0
+    let isGuess = false
+    const meet = (kind: LimitKind, waitMs: number) => {
+      if (waitMs <= longestMs) return
+      longest = kind
+      longestMs = waitMs
+    }
+    const meetCalls = (kind: LimitKind) => {
+      isGuess = true
+      meet(kind, guessMs)
     }
     const { rpm, rps } = requestQuotas(limits, state, now)
-    if (rpm !== null) meet('rpm', rpm.waitMs, false)
-    if (rps !== null) meet('rps', rps.waitMs, false)
+    if (rpm !== null) meet('rpm', rpm.waitMs)
+    if (rps !== null) meet('rps', rps.waitMs)
     if (limits.tokensPerMinute !== null)
-      meet('tpm', tokensOf(state).look(now, limits.tokensPerMinute, needs.tokens).waitMs, false)
-    if (limits.maxConcurrent !== null && state.active >= limits.maxConcurrent) meet('concurrency', guessMs, true)
+      meet('tpm', tokensOf(state).look(now, limits.tokensPerMinute, needs.tokens).waitMs)
+    if (limits.maxConcurrent !== null && state.active >= limits.maxConcurrent) meetCalls('concurrency')
     if (limits.budget !== null) {
       const { kind, microUsd } = limits.budget
       const { spent, reserved } = ledgers[kind].find(client.name)
-      if (spent >= microUsd) meet('budget', ledgers[kind].endsAt() - clock.now(), false)
-      else if (spent + reserved >= microUsd) meet('budget', guessMs, true)
+      if (spent >= microUsd) meet('budget', ledgers[kind].endsAt() - clock.now())
+      else if (spent + reserved >= microUsd) meetCalls('budget')
     }
-    return longest
+    return longest === null ? null : { kind: longest, allowed: limits.allowed[longest], waitMs: longestMs, isGuess }
   }
 
   function reserve({ client, limits, state, needs, now }: Wish): Lease {

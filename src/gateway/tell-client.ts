@@ -108,7 +108,7 @@ export function limitReached(allowance: Allowance, refusal: Refusal): GatewayErr
   })
 }
 
-const waitsForCalls = 'calls under way take up the rest, and when one of them ends is not known: Retry-After is a guess'
+const waitsForCalls = 'others of its calls have to end first, and when they do is not known: Retry-After is a guess'
 
 /** As OpenAI names and spells them. */
 export function limitHeaders({ requests, tokens }: Allowance): Record<string, string> {
