@@ -12,6 +12,7 @@ const hourMs = 3_600_000
 const targets = [
   { provider: 'a', model: 'cheap' },
   { provider: 'b', model: 'dear' },
+  { provider: 'c', model: 'cheap' },
 ]
 const nothingSpent = { startsAt: 0, costsMicroUsd: {} }
 
