@@ -87,6 +87,8 @@ export interface ClientLimitParts {
 /** Calls under way end when they end; this is how soon it is worth asking again. */
 const guessMs = 1000
 const sweepMs = 60_000
+/** By then no window counts anything of a client's last call. */
+const idleMs = 61_000
 
 export function createClientLimits(parts: ClientLimitParts): ClientLimits {
   const { clock } = parts
@@ -110,20 +112,23 @@ export function createClientLimits(parts: ClientLimitParts): ClientLimits {
   }
 
   function stateOf(client: ClientKey, now: number): ClientState {
+    if (now >= sweepAt) sweep(now)
     const known = states.get(client.hash)
     if (known !== undefined) return known
-    if (now >= sweepAt) sweep(now)
     const created = createState()
     states.set(client.hash, created)
     return created
   }
 
-  /** Keys that are valid keep their state, which is bounded; of the others it goes when it limits nothing any more. */
+  /** Of idle clients only what still limits or counts is kept, of keys that are gone nothing. */
   function sweep(now: number): void {
     sweepAt = now + sweepMs
     const valid = new Set(parts.clients().map(({ hash }) => hash))
     for (const [hash, state] of states) {
-      if (!valid.has(hash) && state.active === 0 && state.usedAt + sweepMs <= now) states.delete(hash)
+      if (state.active > 0 || now - state.usedAt < idleMs) continue
+      if (!valid.has(hash)) states.delete(hash)
+      state.window = null
+      state.tokens = null
     }
   }
 
