@@ -4,6 +4,7 @@ import { checkAccess, type Visitor } from './access.ts'
 import { GatewayError } from './errors.ts'
 import { errorBody } from './formats/openai.ts'
 import { describeError } from './log.ts'
+import { adminCacheClear, adminCacheClearDocumentation } from './routes/admin-cache-clear.ts'
 import { adminConfig, adminConfigDocumentation } from './routes/admin-config.ts'
 import { adminReload, adminReloadDocumentation } from './routes/admin-reload.ts'
 import { adminRequests, adminRequestsDocumentation } from './routes/admin-requests.ts'
@@ -100,6 +101,10 @@ export function createApp(parts: AppParts) {
     .post('/save_stats', forOperator(saveStats(parts)), { parse: 'none', detail: saveStatsDocumentation })
     .get('/metrics', metrics(parts), { detail: metricsDocumentation })
     .post('/admin/reload', forOperator(adminReload(parts)), { parse: 'none', detail: adminReloadDocumentation })
+    .post('/admin/cache/clear', forOperator(adminCacheClear(parts)), {
+      parse: 'none',
+      detail: adminCacheClearDocumentation,
+    })
     .get('/admin/config', forOperator(adminConfig(parts)), { detail: adminConfigDocumentation })
     .get('/admin/requests', forOperator(adminRequests(parts)), { detail: adminRequestsDocumentation })
 

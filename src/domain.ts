@@ -8,6 +8,7 @@ export interface Config {
   readonly models: readonly ModelRoute[]
   /** Provider of every name and path that `models` does not mention; null: such calls are refused. */
   readonly defaultProvider: string | null
+  readonly cache: CacheConfig
   readonly store: StoreConfig
   readonly log: LogConfig
   /** USD per million tokens by model name; patterns may end in `*`. Built-in table underneath. */
@@ -249,6 +250,18 @@ export interface Price {
   readonly cachedInput: number | null
 }
 
+export interface CacheConfig {
+  readonly isEnabled: boolean
+  /** An answer is kept no longer than this. */
+  readonly ttlMs: number
+  /** All that is kept, in bytes. */
+  readonly maxBytes: number
+  /** A client may get what another one was answered. */
+  readonly isShared: boolean
+  /** How long a fetched list of models is fresh; always on. */
+  readonly modelListMs: number
+}
+
 export interface StoreConfig {
   readonly directory: string
   /** Named by the operator (an unusable one ends the program) or only the default (then state stays in memory). */
@@ -336,8 +349,8 @@ export interface UsageRecord {
   readonly firstByteMs: number | null
   readonly durationMs: number
   readonly usage: Usage
-  /** Where `usage` came from. */
-  readonly usageSource: 'upstream' | 'estimate' | 'none'
+  /** Where `usage` came from. `cache`: a kept answer, for which nothing was spent. */
+  readonly usageSource: 'upstream' | 'estimate' | 'none' | 'cache'
   /** Integer millionths of a US dollar. */
   readonly costMicroUsd: number
 }

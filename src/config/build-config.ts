@@ -29,6 +29,13 @@ export function buildConfig(settings: Settings, context: BuildContext): Config {
     providers,
     models: buildModels(settings.models, context),
     defaultProvider: chooseDefaultProvider(settings, context),
+    cache: {
+      isEnabled: settings.cache.enabled,
+      ttlMs: parseDuration(settings.cache.ttl),
+      maxBytes: parseSize(settings.cache.max),
+      isShared: settings.cache.shared,
+      modelListMs: parseDuration(settings.cache.model_list_ttl),
+    },
     store: {
       ...context.dataDirectory,
       retentionMs: parseDuration(settings.store.retention),

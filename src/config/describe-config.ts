@@ -12,7 +12,7 @@ import { describeLimits } from './build-limits.ts'
 import { formatDuration, formatSize } from './units.ts'
 
 export function describeConfig(config: Config): EffectiveSettings {
-  const { server, access, store, log } = config
+  const { server, access, cache, store, log } = config
   return {
     server: {
       host: server.host,
@@ -33,6 +33,13 @@ export function describeConfig(config: Config): EffectiveSettings {
     providers: Object.fromEntries(config.providers.map((provider) => [provider.name, describeProvider(provider)])),
     models: Object.fromEntries(config.models.map((route) => [route.pattern, describeRoute(route)])),
     default_provider: config.defaultProvider,
+    cache: {
+      enabled: cache.isEnabled,
+      ttl: formatDuration(cache.ttlMs),
+      max: formatSize(cache.maxBytes),
+      shared: cache.isShared,
+      model_list_ttl: formatDuration(cache.modelListMs),
+    },
     metrics: { public: server.areMetricsPublic },
     store: {
       directory: store.directory,

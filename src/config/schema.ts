@@ -321,6 +321,19 @@ const settingsSchema = closed({
   default_provider: Type.Optional(
     text({ description: 'Where every other model name and path goes. Default: the only provider, if there is one.' }),
   ),
+  cache: section({
+    enabled: flag(
+      false,
+      'Answers a chat, completion or embeddings call that was answered before with the same answer.',
+    ),
+    ttl: duration('5m', 'How long an answer is kept.'),
+    max: size('64MiB', 'Memory for all kept answers; one alone may take an eighth of it.'),
+    shared: flag(false, 'Gives a client what another client was answered; otherwise each has a cache of its own.'),
+    model_list_ttl: duration(
+      '1h',
+      'How long a list of models is fresh that an upstream gave; in force without `enabled`, too.',
+    ),
+  }),
   metrics: section({ public: flag(false, 'Lets everybody read /metrics without the admin key.') }),
   store: section({
     retention: duration('90d', 'How long the record of a single call is kept.'),

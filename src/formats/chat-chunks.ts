@@ -1,13 +1,15 @@
-/** Spells a whole chat answer as the stream that was asked for: for upstreams that ignore `stream: true`. */
+/** Spells a whole chat or completion answer as the stream that was asked for: for upstreams that ignore `stream: true`, and for kept answers. */
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** Server-sent events with the same content, the same end and, if asked for, the same usage; null when it is no chat answer. */
+/** Server-sent events with the same content, the same end and, if asked for, the same usage; null when it is no such answer. */
 export function chatChunks(answer: unknown, isUsageAsked: boolean): string | null {
   if (!isFields(answer) || !Array.isArray(answer.choices)) return null
   const { choices, usage, ...rest } = answer
-  const head = { ...rest, object: 'chat.completion.chunk' }
+  const isText = rest.object === 'text_completion'
+  const head = isText ? rest : { ...rest, object: 'chat.completion.chunk' }
   const chunks: Fields[] = choices.filter(isFields).flatMap((choice) => {
+    if (isText) return [{ ...head, choices: [choice] }]
     const { index = 0, message, finish_reason = 'stop', logprobs = null } = choice
     return [
       { ...head, choices: [{ index, delta: deltaOf(message), logprobs, finish_reason: null }] },

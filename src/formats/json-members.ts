@@ -58,12 +58,12 @@ export function applyEdit(latin1: string, edit: Edit): string {
   return latin1.slice(0, edit.start) + Buffer.from(edit.text, 'utf8').toString('latin1') + latin1.slice(edit.end)
 }
 
-interface Member extends Span {
+export interface Member extends Span {
   readonly name: string
 }
 
-/** The members of the object that begins at or after `from`. */
-function* membersOf(latin1: string, from: number): Generator<Member> {
+/** The members of the object that begins at or after `from`, as often and in the order as they are written. */
+export function* membersOf(latin1: string, from: number): Generator<Member> {
   let position = skipSpace(latin1, from)
   if (latin1[position] !== '{') return
   position = skipSpace(latin1, position + 1)

@@ -13,7 +13,7 @@ import type { Call } from '../providers/provider.ts'
 import { connectionError } from '../providers/upstream-fetch.ts'
 import { createClientStream, type Sink } from './client-stream.ts'
 import { createEventTap, type EventTap, lastUsage, renameModel } from './event-tap.ts'
-import { clientGone, type FailoverParts, failover, type Plan, type Served } from './failover.ts'
+import { type CachedCall, clientGone, type FailoverParts, failover, type Plan, type Served } from './failover.ts'
 import type { Metrics } from './metrics.ts'
 import { familyOf, type StreamedAnswer, type WholeAnswer } from './read-answer.ts'
 import { tellClient } from './tell-client.ts'
@@ -26,8 +26,9 @@ export interface AnswerParts extends FailoverParts {
 
 /** Never throws for what happens upstream: that is a Response too, or the GatewayError to render. */
 export function answerCall(parts: AnswerParts, call: Call, plan: Plan, config: Config): Promise<Response> {
-  const passage = startPassage(parts, call, config.server.keepAliveMs)
-  const served = failover(parts, call, plan, passage.progress)
+  const passage = startPassage(parts, call, { keepAliveMs: config.server.keepAliveMs, cached: plan.cached })
+  const served =
+    plan.cached === null ? failover(parts, call, plan, passage.progress) : plan.cached.serve(passage.progress)
   if (!call.view.isStream)
     return served.then(
       (one) => respond(passage, one),
@@ -42,6 +43,7 @@ interface Passage {
   readonly call: Call
   readonly progress: Progress
   readonly keepAliveMs: number
+  readonly cached: CachedCall | null
   /** Something is sent to the client now. */
   begin(): void
   /** Writes the record; only the first ending counts. */
@@ -56,7 +58,11 @@ interface Ending {
   readonly answerBytes?: number
 }
 
-function startPassage(parts: AnswerParts, call: Call, keepAliveMs: number): Passage {
+function startPassage(
+  parts: AnswerParts,
+  call: Call,
+  { keepAliveMs, cached }: Pick<Passage, 'keepAliveMs' | 'cached'>,
+): Passage {
   const progress = noProgress()
   let isOver = false
   parts.metrics.begin()
@@ -65,6 +71,7 @@ function startPassage(parts: AnswerParts, call: Call, keepAliveMs: number): Pass
     call,
     progress,
     keepAliveMs,
+    cached,
     begin() {
       progress.firstByteMs ??= parts.clock.monotonic() - call.startedMs
     },
@@ -74,6 +81,7 @@ function startPassage(parts: AnswerParts, call: Call, keepAliveMs: number): Pass
       parts.metrics.end()
       const { status, outcome, errorCode = '', usage = null, answerBytes = 0 } = ending
       parts.record(call, progress, { status, outcome, errorCode, usage, answerBytes })
+      cached?.ended(outcome)
     },
   }
 }
@@ -116,7 +124,7 @@ function respondWhole(passage: Passage, served: Served, answer: WholeAnswer): Re
 /** An upstream that answers a streamed chat call with one JSON body; null when the body is of another kind. */
 function spelledAsStream(passage: Passage, served: Served, answer: WholeAnswer): Uint8Array<ArrayBuffer> | null {
   const { call } = passage
-  if (call.path !== '/chat/completions') return null
+  if (call.path !== '/chat/completions' && call.path !== '/completions') return null
   const clientModel = renamedModel(call, served)
   const text = latin1(answer.bytes)
   const options = call.view.json?.stream_options
@@ -147,9 +155,13 @@ function clientStream(passage: Passage, isEvents: boolean, write: (sink: Sink) =
   // Usually whoever waits on the signal ends the call. But the runtime may never ask for a body nobody waits for.
   const leave = () => setTimeout(passage.finish, goneGraceMs, { status: 499, outcome: 'aborted', errorCode: goneCode })
   passage.call.signal.addEventListener('abort', leave, { once: true })
+  const clientLeft = passage.cached?.clientLeft ?? null
+  let isBegun = false
   const run = async (sink: Sink) => {
+    if (isBegun) return
+    isBegun = true
     try {
-      await write(sink)
+      await write(clientLeft === null ? sink : untilLeft(sink, clientLeft))
     } catch (cause) {
       if (!(cause instanceof UpstreamError))
         log.error('a stream failed', { id: passage.call.id, ...describeError(cause) })
@@ -157,7 +169,27 @@ function clientStream(passage: Passage, isEvents: boolean, write: (sink: Sink) =
       throw cause
     }
   }
+  if (clientLeft !== null) whenLeft(clientLeft, () => void run(nowhere).catch(() => {}))
   return createClientStream({ clock, keepAliveMs: isEvents ? passage.keepAliveMs : 0, run })
+}
+
+const nowhere: Sink = { write: () => null }
+
+function whenLeft(clientLeft: AbortSignal, act: () => void): void {
+  if (clientLeft.aborted) act()
+  else clientLeft.addEventListener('abort', act, { once: true })
+}
+
+/** What a client that has left does not take any more must not hold up those who wait for the same answer. */
+function untilLeft(sink: Sink, clientLeft: AbortSignal): Sink {
+  const left = new Promise<void>((resolve) => whenLeft(clientLeft, resolve))
+  return {
+    write(bytes) {
+      if (clientLeft.aborted) return null
+      const room = sink.write(bytes)
+      return room === null ? null : Promise.race([room, left])
+    },
+  }
 }
 
 /** Waits for the answer, but not in silence for longer than proxies between us and the client allow. */

@@ -3,7 +3,7 @@
  * What a failure means is decided by `failure-policy.ts`; this file only obeys.
  */
 import type { Clock } from '../clock.ts'
-import type { Credential, FailureKind, ProviderConfig, Target } from '../domain.ts'
+import type { Credential, FailureKind, Outcome, ProviderConfig, Target } from '../domain.ts'
 import { UpstreamError } from '../errors.ts'
 import { describeError, type Logger } from '../log.ts'
 import { isWrittenIn } from '../providers/classify-refusal.ts'
@@ -34,6 +34,18 @@ export interface Plan {
   readonly preferred: string | null
   /** False where a second try could do a thing twice: then only what upstream refused outright is tried again. */
   readonly isRepeatable: boolean
+  /** What the answer cache has to do with the call; null: nothing. */
+  readonly cached: CachedCall | null
+}
+
+/** A call whose answer may be a kept one, or be kept. */
+export interface CachedCall {
+  /** In place of the attempt loop, and rejects as that does: a kept answer, that of an equal call under way, or the attempt loop after all. */
+  readonly serve: (progress: Progress) => Promise<Served>
+  /** Fires when the client left whose answer others still wait for: it is read to its end, but written nowhere. */
+  readonly clientLeft: AbortSignal
+  /** Must be called when the call is over. */
+  readonly ended: (outcome: Outcome) => void
 }
 
 /** An answer that has been committed to, and what must be told when it ends. */

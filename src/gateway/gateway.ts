@@ -15,12 +15,13 @@ import { type BreakerStatus, createCircuitBreakers } from './circuit-breaker.ts'
 import { anonymousClient, type ClientKeys, createClientKeys } from './client-keys.ts'
 import { type ClientLimits, createClientLimits } from './client-limits.ts'
 import { type CredentialPool, type CredentialStatus, createCredentialPool, type PoolCounts } from './credential-pool.ts'
-import { type Plan, scopeOf, type Upstream } from './failover.ts'
+import { failover, type Plan, scopeOf, type Upstream } from './failover.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
-import { createModelList } from './model-list.ts'
+import { createModelList, type ModelListStatus } from './model-list.ts'
 import { createPriceTable } from './pricing.ts'
 import { createRecheck } from './recheck.ts'
 import { createModelResolver, createPatternMatch, type ModelResolver } from './resolve-model.ts'
+import { createResponseCache, type ResponseCache } from './response-cache.ts'
 import { leavesObject, natureOfPath } from './stateful-paths.ts'
 import { limitHeaders, limitReached, tellClient } from './tell-client.ts'
 import { createRecordCall, noProgress } from './usage.ts'
@@ -40,6 +41,9 @@ export interface Gateway {
   readonly clientKeys: ClientKeys
   readonly limits: ClientLimits
   readonly metrics: Metrics
+  readonly cache: Pick<ResponseCache, 'clear' | 'status'>
+  /** Counted since the start. */
+  modelListStatus(): ModelListStatus
   status(): GatewayStatus
   /** Makes excluded credentials available again; null: all. */
   reset(wish: { provider: string | null; credential: string | null }): { cleared: number; total: number }
@@ -110,6 +114,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       snapshot.config.access.isAnonymousAllowed ? [...clientKeys.list(), anonymousClient] : clientKeys.list(),
   })
   const modelList = createModelList({ clock, log })
+  const cache = createResponseCache(clock)
   const recheck = createRecheck({ clock, log, upstreams: () => snapshot.upstreams.values() })
   let priceOf = createPriceTable({}, parts.config.defaultModelPrice)
   let snapshot = build(parts.config, new Map())
@@ -136,6 +141,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     clientKeys.setConfigured(config.access.clientKeys, config.access.adminKeyHash)
     limits.setDefaults(config.access.defaultLimits)
     priceOf = createPriceTable(config.prices, config.defaultModelPrice)
+    cache.configure(config.cache)
     const providers = [...upstreams.values()].map((upstream) => upstream.provider)
     return { config, resolver: createModelResolver(config), upstreams, providers }
   }
@@ -230,8 +236,16 @@ export function createGateway(parts: GatewayParts): Gateway {
       only: isStateful ? pin : null,
       preferred: isPinWished ? pin : null,
       isRepeatable: !isStateful || call.method === 'GET' || call.method === 'HEAD',
+      cached: null,
     }
-    const answer = answerCall(answerParts, call, plan, config)
+    const answer = cache.isEnabled()
+      ? cache.answer({
+          call,
+          plan,
+          send: (one, its) => answerCall(answerParts, one, its, config),
+          fetch: (one, progress) => failover(answerParts, one, plan, progress),
+        })
+      : answerCall(answerParts, call, plan, config)
     return allowance === null ? answer : answer.then((response) => withHeaders(response, limitHeaders(allowance)))
   }
 
@@ -274,6 +288,8 @@ export function createGateway(parts: GatewayParts): Gateway {
     clientKeys,
     limits,
     metrics,
+    cache,
+    modelListStatus: modelList.status,
     status() {
       const providers = [...snapshot.upstreams.values()].map(({ config, pool }) => ({
         name: config.name,

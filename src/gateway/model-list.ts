@@ -1,4 +1,7 @@
-/** The names a client may ask for: those of the settings and what upstreams list, fetched at most once an hour, kept when a fetch fails. */
+/**
+ * The names a client may ask for: those of the settings and what upstreams list. A list that was fetched once is always served at
+ * once: an old one is fetched anew in the background, and kept while that fails.
+ */
 import type { Clock } from '../clock.ts'
 import type { Config, Credential } from '../domain.ts'
 import { UpstreamError } from '../errors.ts'
@@ -9,6 +12,15 @@ import type { ModelResolver } from './resolve-model.ts'
 
 export interface ModelList {
   list(view: ModelListView): Promise<Model[]>
+  status(): ModelListStatus
+}
+
+export interface ModelListStatus {
+  /** Lists of single upstreams that were there when they were asked for, and those that were waited for. */
+  readonly hits: number
+  readonly misses: number
+  /** Lists that are kept. */
+  readonly lists: number
 }
 
 export interface ModelListView {
@@ -19,11 +31,12 @@ export interface ModelListView {
 
 interface Cached {
   readonly models: readonly Model[]
-  /** Unix milliseconds; after it a new fetch is tried. */
-  readonly freshUntil: number
+  /** Unix milliseconds of the last try. */
+  readonly since: number
+  /** The try failed: the names are older. */
+  readonly isFailed: boolean
 }
 
-const freshMs = 3_600_000
 const failedMs = 30_000
 const fetchDeadlineMs = 10_000
 /** One dead key must not empty the list. */
@@ -33,15 +46,34 @@ export function createModelList({ clock, log }: { clock: Clock; log: Logger }): 
   const cache = new Map<string, Cached>()
   /** One fetch at a time and provider, however many ask. */
   const underWay = new Map<string, Promise<readonly Model[]>>()
+  let hits = 0
+  let misses = 0
 
-  async function modelsOf(upstream: Upstream): Promise<readonly Model[]> {
+  async function modelsOf(upstream: Upstream, freshMs: number): Promise<readonly Model[]> {
     // Another address is another list.
     const key = `${upstream.config.name} ${upstream.provider.modelsUrl}`
     const cached = cache.get(key)
-    if (cached !== undefined && cached.freshUntil > clock.now()) return cached.models
-    const running = underWay.get(key) ?? fetchModels(upstream, key)
+    const isFresh = cached !== undefined && clock.now() - cached.since < (cached.isFailed ? failedMs : freshMs)
+    const running = isFresh ? null : (underWay.get(key) ?? refresh(upstream, key))
+    // Old names are better than a wait; nothing at all is not.
+    if (cached !== undefined && (isFresh || cached.models.length > 0)) {
+      hits++
+      return cached.models
+    }
+    misses++
+    return running ?? []
+  }
+
+  /** Never rejects. Bounded by the deadlines of its fetches. */
+  function refresh(upstream: Upstream, key: string): Promise<readonly Model[]> {
+    const running = fetchModels(upstream, key)
+      .catch((cause: unknown) => {
+        log.error('a model list failed in a way that nobody foresaw', describeError(cause))
+        return []
+      })
+      .finally(() => underWay.delete(key))
     underWay.set(key, running)
-    return running.finally(() => underWay.delete(key))
+    return running
   }
 
   async function fetchModels(upstream: Upstream, key: string): Promise<readonly Model[]> {
@@ -54,10 +86,10 @@ export function createModelList({ clock, log }: { clock: Clock; log: Logger }): 
       const models = await fetchWith(upstream, credential)
       upstream.pool.release(credential)
       if (models === null) continue
-      cache.set(key, { models, freshUntil: clock.now() + freshMs })
+      cache.set(key, { models, since: clock.now(), isFailed: false })
       return models
     }
-    cache.set(key, { models: known, freshUntil: clock.now() + failedMs })
+    cache.set(key, { models: known, since: clock.now(), isFailed: true })
     return known
   }
 
@@ -80,7 +112,7 @@ export function createModelList({ clock, log }: { clock: Clock; log: Logger }): 
   return {
     async list({ config, resolver, upstreams }) {
       const lists = await Promise.all(
-        [...upstreams.values()].map(async (one) => ({ one, models: await modelsOf(one) })),
+        [...upstreams.values()].map(async (one) => ({ one, models: await modelsOf(one, config.cache.modelListMs) })),
       )
       const found = new Map<string, Model>()
       for (const route of config.models) {
@@ -101,5 +133,6 @@ export function createModelList({ clock, log }: { clock: Clock; log: Logger }): 
       }
       return [...found.values()]
     },
+    status: () => ({ hits, misses, lists: cache.size }),
   }
 }

@@ -15,11 +15,13 @@ export interface Progress {
   credentialLabel: string
   /** Since the call's start; null until something was sent. */
   firstByteMs: number | null
+  /** The answer was a kept one: its tokens were paid for once, by another call. */
+  isCached: boolean
 }
 
 /** Of a call that has not come to its first attempt. */
 export function noProgress(): Progress {
-  return { attempts: 0, provider: '', targetModel: '', credentialLabel: '', firstByteMs: null }
+  return { attempts: 0, provider: '', targetModel: '', credentialLabel: '', firstByteMs: null, isCached: false }
 }
 
 export interface CallEnding {
@@ -87,6 +89,7 @@ function usageOf(
   progress: Progress,
   ending: CallEnding,
 ): { usage: Usage; source: UsageRecord['usageSource'] } {
+  if (progress.isCached) return { usage: noUsage, source: 'cache' }
   if (ending.usage !== null) return { usage: ending.usage, source: 'upstream' }
   if (ending.answerBytes === 0 || progress.attempts === 0 || !countedPaths.has(call.path))
     return { usage: noUsage, source: 'none' }

@@ -6,6 +6,7 @@ import { requireAdmin } from '../access.ts'
 import { type ClientLimits, limitKinds } from '../gateway/client-limits.ts'
 import type { GatewayStatus } from '../gateway/gateway.ts'
 import { bucketBoundsMs, type Histogram, type Series } from '../gateway/metrics.ts'
+import type { CacheStatus } from '../gateway/response-cache.ts'
 import { documentRoute } from './documentation.ts'
 import type { OperatorContext, OperatorParts } from './operator.ts'
 
@@ -113,6 +114,7 @@ function families(parts: OperatorParts): Family[] {
       type: 'counter',
       values: limitKinds.map((limit) => ({ labels: { limit }, value: gateway.limits.counts().refused[limit] })),
     },
+    ...cacheFamilies(gateway.cache.status()),
     gauge('any2api_active_requests', 'Calls under way', [{ value: activeCalls }]),
     gauge('any2api_credentials', 'Credentials by state', credentialSamples(status)),
     gauge('any2api_breakers', 'Circuit breakers that are not closed, by state', breakerSamples(status)),
@@ -122,6 +124,20 @@ function families(parts: OperatorParts): Family[] {
     gauge('any2api_build_info', 'Which program this is', [{ labels: { version }, value: 1 }]),
     ...processFamilies(startedAt),
   ]
+}
+
+function cacheFamilies({ hits, misses, evictions, bytes, entries }: CacheStatus): Family[] {
+  return [
+    counter('any2api_cache_hits_total', 'Calls answered from the answer cache', hits),
+    counter('any2api_cache_misses_total', 'Calls that the answer cache could have answered and did not', misses),
+    counter('any2api_cache_evictions_total', 'Kept answers that made room for others', evictions),
+    gauge('any2api_cache_bytes', 'Memory of kept answers', [{ value: bytes }]),
+    gauge('any2api_cache_entries', 'Kept answers', [{ value: entries }]),
+  ]
+}
+
+function counter(name: string, help: string, value: number): Family {
+  return { name, help, type: 'counter', values: [{ value }] }
 }
 
 function processFamilies(startedAt: number): Family[] {
@@ -233,7 +249,8 @@ function jsonMetrics({ gateway, clock, startedAt, version }: OperatorParts) {
   )
   const uptimeSeconds = Math.max(0, (clock.now() - startedAt) / 1000)
   const memory = memoryUsage()
-  const emptyCache = { hits: 0, misses: 0, size: 0, hit_rate: 0, uptime_seconds: uptimeSeconds }
+  const cache = gateway.cache.status()
+  const lists = gateway.modelListStatus()
   return {
     active_requests: activeCalls,
     total_requests: calls,
@@ -246,7 +263,13 @@ function jsonMetrics({ gateway, clock, startedAt, version }: OperatorParts) {
     request_count: calls,
     success_count: succeeded,
     refused_count: refused,
-    cache_stats: { enabled: false, model_cache: emptyCache, response_cache: emptyCache },
+    cache_stats: {
+      enabled: cache.isEnabled,
+      model_cache: cacheStats({ ...lists, size: lists.lists }, uptimeSeconds),
+      response_cache: cacheStats({ ...cache, size: cache.entries }, uptimeSeconds),
+      requestCount: calls,
+      cacheHitCount: cache.hits,
+    },
     conn_stats: { active_connections: activeCalls, attempts: sumOf(series, (one) => one.attempts) },
     rate_stats: rateStats(gateway.limits),
     mem_stats: {
@@ -280,6 +303,12 @@ function rateStats(limits: ClientLimits) {
     rejected_count: rejected,
     rejection_rate: all === 0 ? 0 : rejected / all,
   }
+}
+
+/** As scira2api has them. */
+function cacheStats({ hits, misses, size }: { hits: number; misses: number; size: number }, uptimeSeconds: number) {
+  const asked = hits + misses
+  return { hits, misses, size, hit_rate: asked === 0 ? 0 : hits / asked, uptime_seconds: uptimeSeconds }
 }
 
 export const metricsDocumentation = documentRoute({

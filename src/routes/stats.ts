@@ -4,6 +4,7 @@ import type { BudgetStatus, ClientLimitStatus } from '../gateway/client-limits.t
 import type { CredentialStatus } from '../gateway/credential-pool.ts'
 import type { GatewayStatus } from '../gateway/gateway.ts'
 import type { Quota } from '../gateway/quota.ts'
+import type { CacheStatus } from '../gateway/response-cache.ts'
 import { describeError } from '../log.ts'
 import type { StatsTotals, Totals } from '../stores/store.ts'
 import { documentRoute } from './documentation.ts'
@@ -31,6 +32,7 @@ export function stats(parts: OperatorParts) {
       timestamp: isoTime(now),
       ...totals,
       clients_limits: Object.fromEntries(gateway.limits.status().map((one) => [one.name, describeLimits(one)])),
+      cache: describeCache(gateway.cache.status()),
       breakers: status.breakers.map((breaker) => ({ ...breaker, until: isoTimeOrNull(breaker.until) })),
       reload: describeReload(parts.lastReload()),
       store: { persistence: store.persistence, reason: store.memoryReason ?? null, problem: store.problem() },
@@ -107,6 +109,10 @@ function describeBudget({ period, limitMicroUsd, spentMicroUsd, reservedMicroUsd
     reserved_usd: Math.round(reservedMicroUsd) / 1_000_000,
     ends: isoTime(endsAt),
   }
+}
+
+function describeCache({ isEnabled, hits, misses, coalesced, evictions, entries, bytes, maxBytes }: CacheStatus) {
+  return { enabled: isEnabled, hits, misses, coalesced, evictions, entries, bytes, maxBytes }
 }
 
 function describeReload(last: ReloadResult | null) {
@@ -217,6 +223,16 @@ export const statsDocumentation = documentRoute({
             ends: '2030-02-01T00:00:00.000Z',
           },
         },
+      },
+      cache: {
+        enabled: true,
+        hits: 210,
+        misses: 202,
+        coalesced: 12,
+        evictions: 0,
+        entries: 180,
+        bytes: 412_004,
+        maxBytes: 67_108_864,
       },
       breakers: [],
       reload: null,

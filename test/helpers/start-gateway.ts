@@ -221,6 +221,7 @@ export function testConfig(providers: readonly ProviderConfig[], changes: Partia
     providers,
     models: [],
     defaultProvider: providers[0]?.name ?? null,
+    cache: { isEnabled: false, ttlMs: 300_000, maxBytes: 64 * 1024 * 1024, isShared: false, modelListMs: 3_600_000 },
     store: { directory: 'unused', isDirectoryNamed: false, retentionMs: 86_400_000, timezone: 'UTC', importFile: null },
     log: { level: 'debug', format: 'json', path: null, retentionMs: 86_400_000 },
     prices: {},
