@@ -442,6 +442,30 @@ rate_limit_rest: 7s, sign_in: { wait: 8s, long_rest: 2h }, retries: { max: 2, ba
   })
 })
 
+test('the cache is off, and each of its settings reaches the configuration', () => {
+  const off = { isEnabled: false, ttlMs: 300_000, maxBytes: 64 * 1024 ** 2, isShared: false, modelListMs: 3_600_000 }
+  expect(configOf(loadYaml(minimal)).cache).toEqual(off)
+  const written = loadYaml(
+    `${minimal}\ncache: { enabled: true, ttl: 90s, max: 1MiB, shared: true, model_list_ttl: 2m }`,
+  )
+  expect(configOf(written).cache).toEqual({
+    isEnabled: true,
+    ttlMs: 90_000,
+    maxBytes: 1024 ** 2,
+    isShared: true,
+    modelListMs: 120_000,
+  })
+  expect(written.effective).toMatchObject({
+    cache: { enabled: true, ttl: '90s', max: '1MiB', shared: true, model_list_ttl: '2m' },
+  })
+  const wrong = loadYaml(`${minimal}\ncache: { ttl: 0s, max: 64, shard: true }`)
+  expect(wrong.problems.map(({ place }) => place).sort()).toEqual([
+    'any2api.yaml: cache.max',
+    'any2api.yaml: cache.shard',
+    'any2api.yaml: cache.ttl',
+  ])
+})
+
 describe('limits of client keys', () => {
   test('a key has its own, or that of all', () => {
     const keys = '[a-client-key-of-mine, { key: other-client-of-mine, rpm: 5 }]'
