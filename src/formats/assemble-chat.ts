@@ -7,7 +7,8 @@ type Fields = Record<string, unknown>
 
 /**
  * `whole`: the answer. `unknown`: a proper stream with something in it that cannot be put together faithfully. `acting`: it calls
- * tools. `broken`: it has no choices, or tells of an error.
+ * tools. `broken`: it has no choices, or tells of an error (OpenRouter's
+ * streams with the finish reason `error`, too).
  */
 export type Assembled =
   | { readonly kind: 'whole'; readonly answer: Readonly<Fields>; readonly hasUsage: boolean }
@@ -34,6 +35,7 @@ export function assembleChat(stream: string): Assembled {
     addChunk(draft, chunk)
   }
   if (draft.choices.size === 0) return { kind: 'broken' }
+  if ([...draft.choices.values()].some((choice) => choice.finish_reason === 'error')) return { kind: 'broken' }
   if (draft.isActing) return { kind: 'acting' }
   const hasUsage = isRecord(draft.usage)
   const choices = [...draft.choices.entries()].sort(([a], [b]) => a - b)

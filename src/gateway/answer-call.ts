@@ -155,13 +155,13 @@ function clientStream(passage: Passage, isEvents: boolean, write: (sink: Sink) =
   // Usually whoever waits on the signal ends the call. But the runtime may never ask for a body nobody waits for.
   const leave = () => setTimeout(passage.finish, goneGraceMs, { status: 499, outcome: 'aborted', errorCode: goneCode })
   passage.call.signal.addEventListener('abort', leave, { once: true })
-  const clientLeft = passage.cached?.clientLeft ?? null
+  const { cached } = passage
   let isBegun = false
   const run = async (sink: Sink) => {
     if (isBegun) return
     isBegun = true
     try {
-      await write(clientLeft === null ? sink : untilLeft(sink, clientLeft))
+      await write(cached === null ? sink : sharedSink(sink, cached))
     } catch (cause) {
       if (!(cause instanceof UpstreamError))
         log.error('a stream failed', { id: passage.call.id, ...describeError(cause) })
@@ -169,7 +169,7 @@ function clientStream(passage: Passage, isEvents: boolean, write: (sink: Sink) =
       throw cause
     }
   }
-  if (clientLeft !== null) whenLeft(clientLeft, () => void run(nowhere).catch(() => {}))
+  if (cached !== null) whenLeft(cached.clientLeft, () => void run(nowhere).catch(() => {}))
   return createClientStream({ clock, keepAliveMs: isEvents ? passage.keepAliveMs : 0, run })
 }
 
@@ -180,14 +180,14 @@ function whenLeft(clientLeft: AbortSignal, act: () => void): void {
   else clientLeft.addEventListener('abort', act, { once: true })
 }
 
-/** What a client that has left does not take any more must not hold up those who wait for the same answer. */
-function untilLeft(sink: Sink, clientLeft: AbortSignal): Sink {
+/** What a client does not take, or has left behind, must not hold up those who wait for the same answer. */
+function sharedSink(sink: Sink, { clientLeft, isAwaited }: CachedCall): Sink {
   const left = new Promise<void>((resolve) => whenLeft(clientLeft, resolve))
   return {
     write(bytes) {
       if (clientLeft.aborted) return null
       const room = sink.write(bytes)
-      return room === null ? null : Promise.race([room, left])
+      return room === null || isAwaited() ? null : Promise.race([room, left])
     },
   }
 }

@@ -44,6 +44,8 @@ export interface CachedCall {
   readonly serve: (progress: Progress) => Promise<Served>
   /** Fires when the client left whose answer others still wait for: it is read to its end, but written nowhere. */
   readonly clientLeft: AbortSignal
+  /** Others wait for this answer: it is bounded, and a client that does not keep up must not hold it up. */
+  readonly isAwaited: () => boolean
   /** Must be called when the call is over. */
   readonly ended: (outcome: Outcome) => void
 }

@@ -100,9 +100,14 @@ function keepWhole(served: Served, bytes: Uint8Array<ArrayBuffer>, call: Call): 
   const json = parseEventJson(text)
   if (!isRecord(json) || isErrorObject(json)) return null
   const list = call.path === '/embeddings' ? json.data : json.choices
-  if (!Array.isArray(list) || list.some((one) => isRecord(one) && callsTools(one.message))) return null
+  if (!Array.isArray(list) || list.length === 0 || list.some(isUnfit)) return null
   // A copy: these may be a small part of a large piece of memory.
   return { form: 'json', bytes: bytes.slice(), headers: keptHeaders(headers), target: served.target, hasUsage: true }
+}
+
+/** OpenRouter ends a choice that failed on its way with the reason `error`. */
+function isUnfit(entry: unknown): boolean {
+  return isRecord(entry) && (callsTools(entry.message) || entry.finish_reason === 'error')
 }
 
 function keepStream(served: Served, bytes: Buffer<ArrayBuffer>): KeptAnswer | null {

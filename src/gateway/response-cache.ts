@@ -206,7 +206,11 @@ export function createResponseCache(clock: Clock): ResponseCache {
 
     if (request.call.signal.aborted) over.abort(clientGone())
     else request.call.signal.addEventListener('abort', leave, { once: true })
-    return { call, part: { serve, clientLeft: left.signal, ended }, how: () => how }
+    return {
+      call,
+      part: { serve, clientLeft: left.signal, isAwaited: () => (flight?.waiting.size ?? 0) > 0, ended },
+      how: () => how,
+    }
   }
 
   return {

@@ -11,6 +11,7 @@ const exposed = [
   'retry-after',
   'retry-after-ms',
   'x-any2api-dropped',
+  'x-any2api-cache',
   'x-ratelimit-limit-requests',
   'x-ratelimit-remaining-requests',
   'x-ratelimit-reset-requests',

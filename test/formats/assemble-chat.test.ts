@@ -79,6 +79,8 @@ describe('not put together', () => {
   test('an error anywhere, something that is no JSON, and nothing at all', () => {
     expect(assemble(delta('a'), { error: { message: 'no' } }, end)).toEqual({ kind: 'broken' })
     expect(assembleChat('data: {"choi\n\ndata: [DONE]\n\n')).toEqual({ kind: 'broken' })
+    const failed = { ...head, choices: [{ index: 0, delta: {}, finish_reason: 'error' }] }
+    expect(assemble(delta('a'), failed)).toEqual({ kind: 'broken' })
     expect(assembleChat('')).toEqual({ kind: 'broken' })
   })
 })

@@ -1,9 +1,15 @@
 /** Equal calls at the same time make one upstream call, and nobody is worse off for having waited. */
 import { describe, expect, test } from 'bun:test'
-import type { CacheConfig } from '../../src/domain.ts'
+import { systemClock } from '../../src/clock.ts'
+import type { CacheConfig, Outcome } from '../../src/domain.ts'
+import { readJsonRequest } from '../../src/formats/openai.ts'
+import type { Plan, Served, Upstream } from '../../src/gateway/failover.ts'
+import { createResponseCache } from '../../src/gateway/response-cache.ts'
+import { noProgress } from '../../src/gateway/usage.ts'
+import type { Call } from '../../src/providers/provider.ts'
 import type { Behaviour } from '../../src/simulator/openai/behaviours.ts'
 import { sendRaw } from '../helpers/raw-client.ts'
-import { clientSecret, testConfig } from '../helpers/start-gateway.ts'
+import { clientSecret, testClient, testConfig, testProvider } from '../helpers/start-gateway.ts'
 import { createTestClock, type Pair, type PairOptions, saidIn, startPair, until } from '../helpers/start-pair.ts'
 
 const secret = 'sk-shared-credential-0001'
@@ -135,6 +141,40 @@ describe('the first one leaves', () => {
     expectQuiet(pair)
   })
 
+  test('a stream that is too long to be kept lets those who wait go on before it ends', async () => {
+    const small = { ...cache, maxBytes: 64 * 1024 }
+    await using pair = await startCached(
+      { kind: 'good', text: 'word '.repeat(8000), deltaCount: 40, delayMs: 40 },
+      { config: { cache: small } },
+    )
+    const first = (await pair.gateway.chat({ stream: true })).text()
+    const other = pair.gateway.chat({ stream: true })
+    await until(() => posts(pair) === 2)
+    expect(pair.upstream.requests[0]?.isFinished).toBe(false)
+    expect(saidIn(await first)).toBe(saidIn(await (await other).text()))
+  })
+
+  test('a client that does not read its stream does not hold up the others, and gets its own in the end', async () => {
+    await using pair = await startCached({
+      kind: 'good',
+      text: 'word '.repeat(1_400_000),
+      deltaCount: 400,
+      firstTokenDelayMs: 150,
+    })
+    const body = JSON.stringify({ model: 'gpt-4o', messages: [{ role: 'user', content: 'Hello' }], stream: true })
+    const headers = [`authorization: Bearer ${clientSecret}`, 'content-type: application/json']
+    const lazy = await sendRaw(pair.gateway.url, { path: '/v1/chat/completions', headers, body })
+    lazy.pause()
+    await waiting(pair, 1)
+    const other = pair.gateway.chat({})
+    await waiting(pair, 2)
+    const answer = (await (await other).json()) as { choices: { message: { content: string } }[] }
+    expect(answer.choices[0]?.message.content).toHaveLength(7_000_000)
+    expect(posts(pair)).toBe(1)
+    lazy.resume()
+    await until(() => lazy.received().includes('data: [DONE]'), 10_000)
+  }, 20_000)
+
   test('a client that does not read its stream does not hold up the others when it leaves', async () => {
     await using pair = await startCached({ kind: 'good', text: 'word '.repeat(1_400_000), deltaCount: 400 })
     const body = JSON.stringify({ model: 'gpt-4o', messages: [{ role: 'user', content: 'Hello' }], stream: true })
@@ -203,8 +243,8 @@ describe('the first one fails', () => {
     const weather = { type: 'function', function: { name: 'weather', parameters: { type: 'object', properties: {} } } }
     const body = { tools: [weather], messages: [{ role: 'user', content: 'call the tool weather' }] }
     await using pair = await startCached({ kind: 'good', firstTokenDelayMs: 100 })
-    const answers = await Promise.all(Array.from({ length: 5 }, async () => (await pair.gateway.chat(body)).json()))
-    expect(new Set(answers.map(({ id }) => id)).size).toBe(5)
+    const answers = await Promise.all(Array.from({ length: 5 }, async () => (await pair.gateway.chat(body)).text()))
+    expect(new Set(answers.map((text) => JSON.parse(text).id)).size).toBe(5)
     expect(posts(pair)).toBe(5)
     expectQuiet(pair)
   })
@@ -223,6 +263,53 @@ describe('the first one fails', () => {
     expect((await first).status).toBe(200)
     expect((await second).status).toBe(200)
   })
+})
+
+test('when the first one is given up for its own sake, the next in line calls once for all who wait', async () => {
+  const shared = createResponseCache(systemClock)
+  shared.configure(cache)
+  const target = { provider: 'openai', model: 'gpt-4o' }
+  const upstream = { config: testProvider('http://127.0.0.1:1/v1', [secret]) } as Upstream
+  const plan = { targets: [target], upstreamOf: () => upstream, cached: null } as unknown as Plan
+  const body = new Uint8Array(Buffer.from('{"model":"gpt-4o","messages":[]}'))
+  const bytes = new Uint8Array(Buffer.from('{"choices":[{"index":0,"message":{"content":"Hi"}}]}'))
+  const answer = { kind: 'whole', status: 200, headers: { 'content-type': 'application/json' }, bytes } as const
+  const served = { answer, upstream, target, end: () => {} } as unknown as Served
+  const endings: Outcome[] = ['aborted', 'succeeded']
+  let fetches = 0
+  const answers = await Promise.all(
+    Array.from({ length: 5 }, () => {
+      const call = {
+        client: testClient('alice', clientSecret),
+        method: 'POST',
+        path: '/chat/completions',
+        query: '',
+        headers: new Headers(),
+        body,
+        view: readJsonRequest(body),
+        signal: new AbortController().signal,
+        startedMs: systemClock.monotonic(),
+      } as unknown as Call
+      return shared.answer({
+        call,
+        plan,
+        fetch: async () => {
+          fetches++
+          await Bun.sleep(20)
+          return served
+        },
+        send: async (_, { cached }) => {
+          const progress = noProgress()
+          await cached?.serve(progress)
+          cached?.ended(progress.isCached ? 'succeeded' : (endings.shift() ?? 'failed'))
+          return new Response()
+        },
+      })
+    }),
+  )
+  expect(fetches).toBe(2)
+  expect(answers.map((one) => one.headers.get('x-any2api-cache'))).toEqual(['miss', 'miss', 'hit', 'hit', 'hit'])
+  expect(shared.status()).toMatchObject({ hits: 3, misses: 2, coalesced: 3, entries: 1 })
 })
 
 test('when the first one leaves alone, the next in line calls once for all who come after', async () => {
