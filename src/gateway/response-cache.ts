@@ -197,11 +197,16 @@ export function createResponseCache(clock: Clock): ResponseCache {
 
     function ended(outcome: Outcome): void {
       request.call.signal.removeEventListener('abort', leave)
-      const answer = outcome === 'succeeded' ? (collected?.finish() ?? null) : null
-      collected?.drop()
-      collected = null
-      if (answer !== null && config.isEnabled && begunIn === generation) kept.put(key, answer)
-      settle(endOf(outcome, answer))
+      let answer: KeptAnswer | null = null
+      try {
+        if (outcome === 'succeeded') answer = collected?.finish() ?? null
+        if (answer !== null && config.isEnabled && begunIn === generation) kept.put(key, answer)
+      } finally {
+        collected?.drop()
+        collected = null
+        // Whatever happened: nobody waits for ever.
+        settle(endOf(outcome, answer))
+      }
     }
 
     if (request.call.signal.aborted) over.abort(clientGone())
