@@ -100,11 +100,18 @@ export interface ProviderConfigBase {
   readonly maxAttempts: number
   /** All attempts of one call together, until the first content. */
   readonly maxWaitMs: number
-  /** `http://` or `https://` proxy URL; null: none, whatever the environment says. */
-  readonly proxy: string | null
+  /** Null: none, whatever the environment says. */
+  readonly proxy: ProxyConfig | null
   readonly isHttp2: boolean
   /** Bounds idle pooled connections, never calls; null: the runtime's default. */
   readonly maxIdleSockets: number | null
+}
+
+export interface ProxyConfig {
+  /** `http`, `https`, `socks5` (names are looked up here) or `socks5h` (by the proxy); user name and password percent-encoded. */
+  readonly url: string
+  /** Addresses reached without it, spelled as in `NO_PROXY`. */
+  readonly bypass: readonly string[]
 }
 
 export interface OpenAiProviderConfig extends ProviderConfigBase {
@@ -313,6 +320,7 @@ export type FailureKind =
   | 'server_error'
   | 'timeout'
   | 'unreachable'
+  | 'proxy_failed'
 
 /** Token counts of one answer. */
 export interface Usage {

@@ -67,6 +67,8 @@ export interface BuildContext {
   readonly isGiven: (pointer: string) => boolean
   /** The value was there but is refused already. */
   readonly isRefused: (pointer: string) => boolean
+  /** What the environment excepts from proxies. */
+  readonly noProxy: readonly string[]
   /** Names of all providers that were written, refused ones too. */
   readonly providerNames: readonly string[]
 }

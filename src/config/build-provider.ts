@@ -9,6 +9,7 @@ import type {
 } from '../domain.ts'
 import type { BuildContext } from './build-config.ts'
 import { buildCredentials } from './build-credentials.ts'
+import { buildProxy } from './build-proxy.ts'
 import type { OndemandProviderSettings, OpenAiProviderSettings, ProviderSettings } from './schema.ts'
 import { childPointer } from './settings-tree.ts'
 import { timerMs } from './units.ts'
@@ -46,7 +47,7 @@ function buildShared(
     timeouts: buildTimeouts(pointer, written.timeouts, context),
     maxAttempts: written.max_attempts,
     maxWaitMs: timerMs(written.max_wait),
-    proxy: checkProxy(pointer, written.proxy, context),
+    proxy: buildProxy(pointer, written, context),
     isHttp2: written.http2,
     maxIdleSockets: written.max_idle_sockets ?? null,
   }
@@ -223,18 +224,4 @@ function buildTimeouts(pointer: string, written: ProviderSettings['timeouts'], c
     answerMs: written.answer === undefined ? byDefault : timerMs(written.answer),
     idleMs: timerMs(written.idle),
   }
-}
-
-function checkProxy(pointer: string, text: string | undefined, { refuse }: BuildContext): string | null {
-  if (text === undefined) return null
-  const at = `${pointer}/proxy`
-  if (/^socks/i.test(text)) {
-    refuse(at, 'SOCKS proxies are not supported yet; use one that begins with http:// or https://')
-    return null
-  }
-  if (!/^https?:\/\/./i.test(text) || !URL.canParse(text)) {
-    refuse(at, 'must be an address that begins with http:// or https://')
-    return null
-  }
-  return text
 }

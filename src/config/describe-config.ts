@@ -92,7 +92,8 @@ function describeProvider(provider: ProviderConfig): EffectiveSettings {
     },
     max_attempts: provider.maxAttempts,
     max_wait: formatDuration(provider.maxWaitMs),
-    proxy: provider.proxy === null ? null : maskProxy(provider.proxy),
+    proxy: provider.proxy === null ? null : maskProxy(provider.proxy.url),
+    no_proxy: provider.proxy?.bypass ?? [],
     http2: provider.isHttp2,
     max_idle_sockets: provider.maxIdleSockets,
   }

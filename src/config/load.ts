@@ -1,6 +1,7 @@
 /** Reads everything the operator wrote, wherever it stands, and makes one configuration of it, or all problems at once. */
 import { dirname, extname, join, resolve } from 'node:path'
 import type { Config } from '../domain.ts'
+import { isBypassEntry } from '../providers/bypass.ts'
 import { type BuildContext, buildConfig } from './build-config.ts'
 import { describeConfig, type EffectiveSettings } from './describe-config.ts'
 import { type Environment, readEnvironment, splitList } from './environment.ts'
@@ -181,9 +182,16 @@ function checkSettings({ tree, placeOf }: MergedSettings, context: CheckContext,
     placeOf,
     isGiven: (pointer) => given.has(pointer) && !refused.has(pointer),
     isRefused: (pointer) => refused.has(pointer),
+    noProxy: readNoProxy(environment),
     providerNames,
   }
   return buildConfig(settings, build)
+}
+
+/** Separated by commas or blanks. That of the environment is for many programs: what we do not understand is left out. */
+function readNoProxy(environment: Environment): readonly string[] {
+  const written = environment.read('NO_PROXY') ?? environment.read('no_proxy') ?? ''
+  return written.split(/[\s,]+/).filter(isBypassEntry)
 }
 
 /** Levels and formats as other programs spell them. */

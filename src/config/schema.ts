@@ -156,7 +156,18 @@ function sharedByProviders(byDefault: { readonly cooldown: string; readonly idle
     }),
     max_attempts: count({ minimum: 1, default: 4, description: 'Attempts of one call at this provider.' }),
     max_wait: duration('120s', 'All attempts of one call together, until the first content.'),
-    proxy: Type.Optional(text({ description: 'http:// or https:// proxy for calls to this provider.' })),
+    proxy: Type.Optional(
+      text({
+        description:
+          'Proxy for calls to this provider: http://, https://, socks5:// or socks5h:// (the proxy looks names up).',
+      }),
+    ),
+    no_proxy: Type.Optional(
+      texts({
+        description:
+          'Hosts reached without the proxy: names with all below them, host:port, addresses, blocks such as 10.0.0.0/8, "*". Default: the variable NO_PROXY.',
+      }),
+    ),
     http2: flag(false, 'Speaks HTTP/2 to the upstream.'),
     max_idle_sockets: Type.Optional(
       count({ minimum: 0, description: 'Idle connections kept for later; never bounds calls.' }),

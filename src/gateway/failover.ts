@@ -278,10 +278,15 @@ function asUpstreamError(cause: unknown, signal: AbortSignal, log: Logger): Upst
 
 /** Whether upstream may have done what it was asked although no answer came back. */
 function mayHaveHappened(failure: UpstreamError): boolean {
-  const isConnectFailure = ['ECONNREFUSED', 'ENOTFOUND', 'ConnectionRefused', 'FailedToOpenSocket'].includes(
-    failure.code,
-  )
-  return failurePolicies[failure.kind].breaker === 'failed' && !isConnectFailure
+  const isConnectFailure = [
+    'ECONNREFUSED',
+    'ENOTFOUND',
+    'ENETUNREACH',
+    'EHOSTUNREACH',
+    'ConnectionRefused',
+    'FailedToOpenSocket',
+  ].includes(failure.code)
+  return failurePolicies[failure.kind].breaker === 'failed' && failure.kind !== 'proxy_failed' && !isConnectFailure
 }
 
 function nothingLeft(parts: FailoverParts, call: Call, plan: Plan, last: UpstreamError | null): NothingLeftError {

@@ -38,4 +38,5 @@ export const failurePolicies: Readonly<Record<FailureKind, FailurePolicy>> = {
   server_error: { next: 'credential', credential: 'count', breaker: 'failed', isBackedOff: true, isFree: false },
   timeout: { next: 'target', credential: 'count', breaker: 'failed', isBackedOff: false, isFree: false },
   unreachable: { next: 'target', credential: 'count', breaker: 'failed', isBackedOff: true, isFree: false },
+  proxy_failed: { next: 'target', credential: 'blameless', breaker: 'failed', isBackedOff: true, isFree: false },
 }

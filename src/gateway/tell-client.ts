@@ -54,6 +54,7 @@ const rows: Readonly<Record<FailureKind | 'breaker_open', Row>> = {
   server_error: { status: 502, code: 'upstream_error', message: 'the upstream failed' },
   timeout: { status: 504, code: 'upstream_timeout', message: 'the upstream did not answer in time' },
   unreachable: { status: 502, code: 'upstream_unreachable', message: 'the upstream cannot be reached' },
+  proxy_failed: { status: 502, code: 'proxy_failed', message: 'the proxy towards the upstream failed' },
   breaker_open: {
     status: 503,
     code: 'upstream_unavailable',
@@ -80,8 +81,10 @@ function nothingLeft(error: NothingLeftError, now: number): GatewayError {
 function fromUpstream(error: UpstreamError, recoveryAt: number | null, now: number): GatewayError {
   const row = rows[error.kind]
   const keepsStatus = (error.kind === 'server_error' && error.status >= 500) || error.kind === 'bad_request'
-  const said = kindsInTheirWords.has(error.kind) ? messageOf(error) : null
-  return new GatewayError(keepsStatus ? error.code : row.code, said ?? row.message, {
+  const isProxy = error.kind === 'proxy_failed'
+  // About the proxy the words are our own.
+  const said = isProxy ? error.message : messageOf(error)
+  return new GatewayError(keepsStatus || isProxy ? error.code : row.code, said ?? row.message, {
     status: keepsStatus && error.status >= 400 ? error.status : row.status,
     headers: error.kind === 'bad_request' || error.kind === 'model_unavailable' ? {} : retryAfter(recoveryAt, now),
     ...(error.kind === 'model_unavailable' ? { param: 'model' } : {}),
@@ -93,6 +96,7 @@ const kindsInTheirWords: ReadonlySet<FailureKind> = new Set(['bad_request', 'ser
 
 /** Upstream's own words, secrets cut out; null when it sent a page or nothing. */
 function messageOf(error: UpstreamError): string | null {
+  if (!kindsInTheirWords.has(error.kind)) return null
   return error.body === null || !error.body.contentType.includes('json') || error.message === '' ? null : error.message
 }
 

@@ -3,6 +3,8 @@
  * attempt's signal, whose reason is the error to throw. What a status means is the provider's business.
  */
 import { UpstreamError } from '../errors.ts'
+import type { Connections } from './connections.ts'
+import type { ProxyRoute } from './proxy.ts'
 
 export interface UpstreamRequest {
   readonly url: string
@@ -10,13 +12,10 @@ export interface UpstreamRequest {
   readonly headers: Record<string, string>
   readonly body: Uint8Array<ArrayBuffer> | null
   readonly signal: AbortSignal
-  /** Null: none, whatever the environment says. */
-  readonly proxy: string | null
-  readonly isHttp2: boolean
 }
 
-/** Any answer, whatever its status. Throws UpstreamError `unreachable`, or the signal's reason. */
-export async function upstreamFetch(request: UpstreamRequest, fetcher: typeof fetch = fetch): Promise<Response> {
+/** Any answer, whatever its status. Throws UpstreamError `unreachable` or `proxy_failed`, or the signal's reason. */
+export async function upstreamFetch(request: UpstreamRequest, connections: Connections): Promise<Response> {
   const options: BunFetchRequestInit = {
     method: request.method,
     headers: request.headers,
@@ -25,16 +24,35 @@ export async function upstreamFetch(request: UpstreamRequest, fetcher: typeof fe
     redirect: 'manual',
     // Bytes pass as upstream sent them; this also leaves out `accept-encoding`.
     decompress: false,
-    proxy: request.proxy ?? false,
+    proxy: false,
     // The runtime's own five minutes would cut what our deadlines allow.
     timeout: false,
   }
-  if (request.isHttp2) options.protocol = 'http2'
+  if (connections.isHttp2) options.protocol = 'http2'
+  const route = connections.proxy === null ? null : await connections.proxy.routeTo(request.url)
+  if (route !== null) return proxiedFetch(request, { ...options, ...route.options }, { connections, route })
   try {
-    return await fetcher(request.url, options)
+    return await connections.fetch(request.url, options)
   } catch (cause) {
     throw connectionError(cause, request.signal)
   }
+}
+
+async function proxiedFetch(
+  { url, signal }: UpstreamRequest,
+  options: BunFetchRequestInit,
+  { connections, route }: { readonly connections: Connections; readonly route: ProxyRoute },
+): Promise<Response> {
+  let response: Response
+  try {
+    response = await connections.fetch(url, options)
+  } catch (cause) {
+    throw (signal.aborted ? null : route.failureOf(cause)) ?? connectionError(cause, signal)
+  }
+  const refusal = route.refusalOf(response)
+  if (refusal === null) return response
+  response.body?.cancel().catch(() => {})
+  throw refusal
 }
 
 /** Reads at most `maxBytes`; the rest is given up. Throws as upstreamFetch does. */

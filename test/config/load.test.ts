@@ -642,16 +642,61 @@ describe('problems', () => {
       'leave out /chat/completions, or write the whole address as chat_url',
     ],
     [
-      'a SOCKS proxy',
-      provider('proxy: "socks5://h:1"'),
+      'a proxy without a scheme',
+      provider('proxy: "127.0.0.1:1080"'),
       'providers.a.proxy',
-      'SOCKS proxies are not supported yet; use one that begins with http:// or https://',
+      'must be an address that begins with http://, https://, socks5:// or socks5h://',
     ],
     [
-      'a proxy that is none',
-      provider('proxy: "h:1"'),
+      'a proxy of another kind',
+      provider('proxy: "socks4://h:1"'),
       'providers.a.proxy',
-      'must be an address that begins with http:// or https://',
+      'must be an address that begins with http://, https://, socks5:// or socks5h://',
+    ],
+    [
+      'a proxy that is no address',
+      provider('proxy: "http://u:p@ss@h:x"'),
+      'providers.a.proxy',
+      'must be an address that begins with http://, https://, socks5:// or socks5h://; "@", ":", "/" and "%" in a user name or password are written as %40, %3A, %2F and %25',
+    ],
+    [
+      'a proxy with a path',
+      provider('proxy: "socks5://u:a/b@h:1"'),
+      'providers.a.proxy',
+      'must end after host and port; "/", "?" and "#" in a user name or password are written as %2F, %3F and %23',
+    ],
+    [
+      'a proxy with a bare percent sign',
+      provider('proxy: "socks5://u:100%@h:1"'),
+      'providers.a.proxy',
+      'has a "%" in its user name or password that begins no valid character; "%" itself is written as %25',
+    ],
+    [
+      'a proxy with a password alone',
+      provider('proxy: "socks5h://:p@h:1"'),
+      'providers.a.proxy',
+      'has a password, but no user name',
+    ],
+    [
+      'a SOCKS proxy with a password too long for it',
+      provider(
+        'proxy: "socks5h://u:pppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppp@h:1"',
+      ),
+      'providers.a.proxy',
+      'must have at most 255 bytes of user name and of password',
+    ],
+    [
+      'HTTP/2 through a proxy',
+      provider('http2: true, proxy: "http://h:1"'),
+      'providers.a.http2',
+      'is not possible through a proxy; leave one of them out',
+    ],
+    ['exceptions without a proxy', provider('no_proxy: [x]'), 'providers.a.no_proxy', 'means nothing without proxy'],
+    [
+      'an exception that is none',
+      provider('proxy: "http://h:1", no_proxy: ["http://x"]'),
+      'providers.a.no_proxy[0]',
+      'must be a host such as example.com (with all below it), host:port, an address, a block such as 10.0.0.0/8, or "*"',
     ],
     [
       'a header the gateway sets',
@@ -1162,7 +1207,9 @@ providers:
     proxy: "http://u:${secrets.proxy}@proxy:1"
     rotation: ${secrets.misplaced}
     max_wait: ${secrets.misplaced}
-  b: { base_url: "http://b", keys_file: pool.txt, proxy: "socks5://u:${secrets.proxy}@proxy:1" }
+  b: { base_url: "http://b", keys_file: pool.txt, proxy: "socks5://u:${secrets.proxy}@proxy:1/x" }
+  e: { base_url: "http://b", keys_file: pool.txt, proxy: "socks5h://${secrets.proxy}:%@proxy:1" }
+  f: { base_url: "http://b", keys_file: pool.txt, proxy: "u:${secrets.proxy}@proxy:1" }
   c: { base_url: "${secrets.misplaced}", keys: ["${secrets.broken}"] }
   d: { base_url: "http://d", proxy: "http://u:${secrets.proxy}@proxy:1", headers: { x-api: "${secrets.header}" }, chat_url: "http://a/x?key=${secrets.query}", keys: ["${secrets.key}", "${secrets.short}"] }
 models: { m: "${secrets.misplaced}" }`
@@ -1197,6 +1244,40 @@ providers: { d: { base_url: "http://d", proxy: "http://u:${secrets.proxy}@proxy:
       expect(shown).not.toContain('testofli')
     }
     expect(JSON.stringify(good.effective)).toContain('…0001')
+  })
+
+  test('a proxy is taken as it is and shown without its login', () => {
+    const { config, effective } = loadYaml(
+      ['http', 'https', 'socks5', 'socks5h', 'SOCKS5']
+        .map((kind) => `  ${kind}: { base_url: "http://x", keys: [k], proxy: "${kind}://us%40er:p%3Aw@[::1]:1080" }\n`)
+        .reduce((text, line) => text + line, 'providers:\n'),
+      { NO_PROXY: 'localhost, 10.0.0.0/8 .intern,http://nonsense', no_proxy: 'other' },
+    )
+    const bypass = ['localhost', '10.0.0.0/8', '.intern']
+    expect(config?.providers.map(({ proxy }) => proxy)).toEqual(
+      ['http', 'https', 'socks5', 'socks5h', 'SOCKS5'].map((kind) => ({
+        url: `${kind}://us%40er:p%3Aw@[::1]:1080`,
+        bypass,
+      })),
+    )
+    expect(effective.providers).toMatchObject({
+      socks5h: { proxy: 'socks5h://***@[::1]:1080', no_proxy: bypass },
+      https: { proxy: 'https://***@[::1]:1080', no_proxy: bypass },
+    })
+  })
+
+  test("a provider's own exceptions from its proxy win over those of the environment", () => {
+    const yaml = (own: string) => `providers: { a: { base_url: "http://x", keys: [k], proxy: "http://h:1"${own} } }`
+    const bypassOf = (own: string, environment: Readonly<Record<string, string>>) =>
+      configOf(loadYaml(yaml(own), environment)).providers[0]?.proxy?.bypass
+    expect(bypassOf('', { no_proxy: 'a' })).toEqual(['a'])
+    expect(bypassOf(', no_proxy: [b, "c:1"]', { NO_PROXY: 'a' })).toEqual(['b', 'c:1'])
+    expect(bypassOf(', no_proxy: []', { NO_PROXY: 'a' })).toEqual([])
+  })
+
+  test('no variable gives a provider a proxy', () => {
+    const environment = { HTTP_PROXY: 'http://h:1', HTTPS_PROXY: 'http://h:1', ALL_PROXY: 'socks5://h:1' }
+    expect(configOf(loadYaml(minimal, environment)).providers[0]?.proxy).toBeNull()
   })
 
   test('the effective settings are those of the file, with readable units', () => {

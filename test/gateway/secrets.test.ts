@@ -130,7 +130,7 @@ test('a refused client key is not repeated', async () => {
 test('an address with a password in it is not shown when it cannot be reached', async () => {
   await using pair = await startPair({
     credentials: { [secret]: { kind: 'good' } },
-    provider: { proxy: 'http://user:proxy-password@127.0.0.1:1', maxAttempts: 1 },
+    provider: { proxy: { url: 'http://user:proxy-password@127.0.0.1:1', bypass: [] }, maxAttempts: 1 },
   })
   const text = await (await pair.gateway.chat({})).text()
   for (const place of [text, pair.gateway.logged(), JSON.stringify(pair.gateway.records)])

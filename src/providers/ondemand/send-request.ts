@@ -3,8 +3,9 @@
  * signed in is not its business.
  */
 import type { Clock } from '../../clock.ts'
-import type { OndemandProviderConfig } from '../../domain.ts'
+import type { FailureKind, OndemandProviderConfig } from '../../domain.ts'
 import { UpstreamError } from '../../errors.ts'
+import { createConnections } from '../connections.ts'
 import { connectionError, readBounded, upstreamFetch } from '../upstream-fetch.ts'
 
 export interface OutgoingRequest {
@@ -39,16 +40,14 @@ export type SendRequest = (request: OutgoingRequest) => Promise<SmallAnswer>
 export type OpenRequest = (request: OutgoingRequest) => Promise<Response>
 
 const maxAnswerBytes = 8 * 1024 * 1024
+/** Nobody answered: the next try may be luckier. */
+const passingKinds: ReadonlySet<FailureKind> = new Set(['unreachable', 'proxy_failed', 'timeout'])
 
 export function createRequests(
   config: OndemandProviderConfig,
   clock: Clock,
 ): { open: OpenRequest; send: SendRequest; close: () => void } {
-  const pool =
-    config.maxIdleSockets === null
-      ? null
-      : new Bun.FetchSession({ keepAlive: { maxIdleSockets: config.maxIdleSockets } })
-  const fetcher: typeof fetch = pool === null ? fetch : (pool.fetch.bind(pool) as typeof fetch)
+  const connections = createConnections(config)
 
   async function openOnce(request: OutgoingRequest): Promise<Response> {
     const { deadlineMs, signal } = request
@@ -87,10 +86,8 @@ export function createRequests(
           headers,
           body: body === null ? null : new Uint8Array(Buffer.from(JSON.stringify(body))),
           signal,
-          proxy: config.proxy,
-          isHttp2: config.isHttp2,
         },
-        fetcher,
+        connections,
       )
     } catch (cause) {
       throw connectionError(cause, signal)
@@ -109,7 +106,7 @@ export function createRequests(
         response.body?.cancel().catch(() => {})
         waitMs = baseMs * retry
       } catch (cause) {
-        const isPassing = cause instanceof UpstreamError && (cause.kind === 'unreachable' || cause.kind === 'timeout')
+        const isPassing = cause instanceof UpstreamError && passingKinds.has(cause.kind)
         if (!isPassing || retry > max || patience.aborted) throw cause
         waitMs = cause.kind === 'timeout' ? baseMs * retry : baseMs * 2 ** retry
       }
@@ -125,7 +122,7 @@ export function createRequests(
       const text = await readText(response, request.signal)
       return { status: response.status, headers: response.headers, text, json: parsed(text) }
     },
-    close: () => pool?.close(),
+    close: connections.close,
   }
 }
 

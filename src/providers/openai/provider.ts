@@ -3,17 +3,14 @@ import type { Credential, OpenAiProviderConfig } from '../../domain.ts'
 import { UpstreamError } from '../../errors.ts'
 import { applyEdits, type Edit, findAllMembers } from '../../formats/json-members.ts'
 import { classifyRefusal, cutSecret, isWrittenIn } from '../classify-refusal.ts'
+import { createConnections } from '../connections.ts'
 import type { Attempt, Call, Model, Provider } from '../provider.ts'
 import { readBounded, requestHeaders, upstreamFetch } from '../upstream-fetch.ts'
 
 export function createOpenAiProvider(config: OpenAiProviderConfig): Provider {
   const modelsUrl = `${config.baseUrl}/models`
   const chatUrl = config.chatUrl ?? `${config.baseUrl}/chat/completions`
-  const session =
-    config.maxIdleSockets === null
-      ? null
-      : new Bun.FetchSession({ keepAlive: { maxIdleSockets: config.maxIdleSockets } })
-  const fetcher: typeof fetch = session === null ? fetch : (session.fetch.bind(session) as typeof fetch)
+  const connections = createConnections(config)
   let isUsageRefused = config.streamUsage === 'never'
   // In lower case, so that they replace what a client sends under the same name.
   const ownHeaders = Object.fromEntries(
@@ -54,7 +51,7 @@ export function createOpenAiProvider(config: OpenAiProviderConfig): Provider {
     const secret = credential.reveal()
     if (secret !== '') headers.authorization = `Bearer ${secret}`
     const body = parts.body !== null && parts.body.byteLength > 0 ? parts.body : null
-    return upstreamFetch({ url, method, headers, body, signal, proxy: config.proxy, isHttp2: config.isHttp2 }, fetcher)
+    return upstreamFetch({ url, method, headers, body, signal }, connections)
   }
 
   async function getModels(credential: Credential, signal: AbortSignal): Promise<Response> {
@@ -85,7 +82,7 @@ export function createOpenAiProvider(config: OpenAiProviderConfig): Provider {
       if (error.kind === 'invalid_credential' || error.kind === 'quota_exhausted') return false
       throw error
     },
-    close: () => session?.close(),
+    close: connections.close,
   }
 }
 

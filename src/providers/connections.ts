@@ -1,0 +1,31 @@
+/** How one provider reaches its upstream: its own pool of connections, its proxy. What is sent is not its business. */
+import type { ProviderConfigBase } from '../domain.ts'
+import { createProxy, type OutboundProxy } from './proxy.ts'
+
+export interface Connections {
+  readonly fetch: typeof fetch
+  readonly isHttp2: boolean
+  /** Null: none, whatever the environment says. */
+  readonly proxy: OutboundProxy | null
+  /** Gives up idle connections; what is under way goes on. */
+  close(): void
+}
+
+export function createConnections(
+  config: Pick<ProviderConfigBase, 'proxy' | 'isHttp2' | 'maxIdleSockets'>,
+): Connections {
+  const { isHttp2, maxIdleSockets } = config
+  const proxy = config.proxy === null ? null : createProxy(config.proxy)
+  // Behind a proxy always a pool of its own: so that a replaced proxy loses its idle connections with the provider.
+  const keepAlive = maxIdleSockets === null ? {} : { maxIdleSockets }
+  const session = maxIdleSockets === null && proxy === null ? null : new Bun.FetchSession({ keepAlive })
+  return {
+    fetch: session === null ? fetch : (session.fetch.bind(session) as typeof fetch),
+    isHttp2,
+    proxy,
+    close() {
+      session?.close()
+      proxy?.close()
+    },
+  }
+}
