@@ -1,12 +1,12 @@
 /**
  * The proxy of one provider: which calls take it, what `fetch` is told, and which failures are the proxy's own, so that neither a
- * credential nor the upstream is blamed for them. The runtime speaks to HTTP and HTTPS proxies; for SOCKS there is a bridge.
+ * credential nor the upstream is blamed for them.
  */
 import type { ProxyConfig } from '../domain.ts'
 import { UpstreamError } from '../errors.ts'
 import { createBypass } from './bypass.ts'
-import { createSocksBridge } from './socks-bridge.ts'
-import { readSocksProxy } from './socks-tunnel.ts'
+import { codeOfStatus, readProxyAddress } from './open-tunnel.ts'
+import { createTunnelBridge } from './tunnel-bridge.ts'
 
 export interface OutboundProxy {
   /** Null: this address is reached directly. Throws UpstreamError `proxy_failed`. */
@@ -16,7 +16,7 @@ export interface OutboundProxy {
 
 /** One way through a proxy. */
 export interface ProxyRoute {
-  readonly options: Pick<BunFetchRequestInit, 'proxy' | 'keepalive'>
+  readonly options: Pick<BunFetchRequestInit, 'proxy' | 'unix'>
   /** The error to throw where what `fetch` threw is told by the way; null: it is not. */
   failureOf(cause: unknown): UpstreamError | null
   /** The same for an answer that the proxy itself gave. */
@@ -25,70 +25,48 @@ export interface ProxyRoute {
 
 export function createProxy({ url, bypass }: ProxyConfig): OutboundProxy {
   const isBypassed = createBypass(bypass)
-  const way = /^socks/i.test(url) ? createSocksWay(url) : createHttpWay(url)
+  const address = readProxyAddress(url)
+  const isSocks = address.kind.startsWith('socks')
+  const bridge = createTunnelBridge(address)
+  // Exceptions are ours to know: the runtime would add those of the environment.
+  const plainRoute: ProxyRoute = { options: { proxy: { url, respectNoProxy: false } }, failureOf, refusalOf }
+
+  async function openTunnelRoute(target: URL): Promise<ProxyRoute> {
+    const unix = await bridge.open(target).catch((cause: unknown) => {
+      throw proxyError('proxy_unreachable', cause)
+    })
+    const tunnelFailure = () => {
+      const code = bridge.takeFailure(target)
+      return code === null ? null : tunnelError(code)
+    }
+    return { options: { proxy: undefined, unix }, failureOf: tunnelFailure, refusalOf: () => null }
+  }
+
   return {
     routeTo(target) {
-      const address = new URL(target)
-      return isBypassed(address) ? null : way.routeTo(address.protocol === 'http:')
+      const asked = new URL(target)
+      if (isBypassed(asked)) return null
+      // Without TLS an HTTP proxy is sent the request itself: many allow CONNECT to port 443 only.
+      return isSocks || asked.protocol === 'https:' ? openTunnelRoute(asked) : plainRoute
     },
-    close: way.close,
+    close: bridge.close,
   }
 }
 
-interface Way {
-  readonly routeTo: (isPlain: boolean) => Promise<ProxyRoute> | ProxyRoute
-  readonly close: () => void
-}
-
-function createHttpWay(url: string): Way {
-  // Exceptions are ours to know: the runtime would add those of the environment.
-  const options = { proxy: { url, respectNoProxy: false } }
-  const tunnel: ProxyRoute = { options, failureOf: httpFailure, refusalOf: () => null }
-  // Without a tunnel an answer of the proxy looks like one of the upstream; only this status is never the upstream's.
-  const plain: ProxyRoute = { ...tunnel, refusalOf: ({ status }) => (status === 407 ? httpRefusal(407) : null) }
-  return { routeTo: (isPlain) => (isPlain ? plain : tunnel), close: () => {} }
-}
-
-/** Of the connection to the proxy: the runtime makes no other one before the tunnel stands. */
+/** Of the connection to the proxy: without a tunnel there is no other one. */
 const connectCodes = new Set([
   ...['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'EAI_AGAIN'],
   ...['ConnectionRefused', 'FailedToOpenSocket'],
 ])
 
-function httpFailure(cause: unknown): UpstreamError | null {
-  const { code, status } = cause as { code?: unknown; status?: unknown }
-  if (code === 'ERR_PROXY_TUNNEL') return httpRefusal(Number(status))
+function failureOf(cause: unknown): UpstreamError | null {
+  const { code } = cause as { code?: unknown }
   return connectCodes.has(String(code)) ? proxyError('proxy_unreachable', cause) : null
 }
 
-function httpRefusal(status: number): UpstreamError {
-  if (status === 407) return proxyError('proxy_auth_required')
-  return proxyError(status >= 500 ? 'proxy_cannot_connect' : 'proxy_refused')
-}
-
-function createSocksWay(url: string): Way {
-  const bridge = createSocksBridge(readSocksProxy(url))
-  const refusalOf = ({ headers }: Pick<Response, 'headers'>) => {
-    const code = headers.get(bridge.failureHeader)
-    return code === null ? null : socksError(code)
-  }
-  const failureOf = (cause: unknown) => {
-    const { code, headers } = cause as { code?: unknown; headers?: unknown }
-    if (code === 'ERR_PROXY_TUNNEL' && headers instanceof Headers) return refusalOf({ headers })
-    // That would be the bridge itself.
-    return connectCodes.has(String(code)) ? proxyError('proxy_unreachable', cause) : null
-  }
-  return {
-    async routeTo(isPlain) {
-      const proxy = await bridge.open().catch((cause: unknown) => {
-        throw proxyError('proxy_unreachable', cause)
-      })
-      // Without a tunnel the bridge reads one request of a connection, no second one.
-      const options = isPlain ? { proxy, keepalive: false } : { proxy }
-      return { options, failureOf, refusalOf: isPlain ? refusalOf : () => null }
-    },
-    close: bridge.close,
-  }
+/** Without a tunnel an answer of the proxy looks like one of the upstream; only this status is never the upstream's. */
+function refusalOf({ status }: Response): UpstreamError | null {
+  return status === 407 ? proxyError(codeOfStatus(status)) : null
 }
 
 const messages = {
@@ -108,7 +86,7 @@ function proxyError(code: ProxyCode, cause?: unknown): UpstreamError {
 }
 
 /** A SOCKS proxy also says what is the upstream's own failure, as a connection without a proxy would have. */
-function socksError(code: string): UpstreamError {
+function tunnelError(code: string): UpstreamError {
   if (Object.hasOwn(messages, code)) return proxyError(code as ProxyCode)
   return new UpstreamError('unreachable', `no connection to the upstream (${code})`, { code })
 }

@@ -661,7 +661,7 @@ describe('problems', () => {
     ],
     [
       'a proxy with a path',
-      provider('proxy: "socks5://u:a/b@h:1"'),
+      provider('proxy: "socks5://u:b@h:1/x"'),
       'providers.a.proxy',
       'must end after host and port; "/", "?" and "#" in a user name or password are written as %2F, %3F and %23',
     ],

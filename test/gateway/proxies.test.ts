@@ -120,8 +120,6 @@ for (const kind of kinds) {
       expect(await statusOf(pair.gateway.chat({}))).toBe(200)
       expect(saidIn(await answer.text())).toBe('a b c d e')
       expect([before.asked.length, after.asked.length]).toEqual([1, 1])
-      // Idle connections of HTTP are given up in their own time.
-      if (kind !== 'http') await until(() => before.open() === 0)
     })
   })
 }

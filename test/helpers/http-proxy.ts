@@ -7,7 +7,7 @@ export interface HttpProxyOptions {
   /** `user:password` */
   readonly login?: string
   /** A status refuses every request with it. */
-  readonly fault?: number | 'hang' | 'close'
+  readonly fault?: number | 'hang' | 'close' | 'garbage'
 }
 
 /** `asked`: such as `CONNECT host:port` and `POST http://host/path`. */
@@ -22,6 +22,7 @@ export function startHttpProxy({ isTls = false, login, fault }: HttpProxyOptions
         const given = /^proxy-authorization: (.*)$/im.exec(text)?.[1]?.trim() ?? null
         if (fault === 'hang') return
         if (fault === 'close') return void client.destroy()
+        if (fault === 'garbage') return void client.write('SSH-2.0-x\r\n')
         if (typeof fault === 'number') return say(client, fault)
         if (wanted !== null && given !== wanted) return say(client, 407)
         const url = new URL(method === 'CONNECT' ? `http://${target}` : target)

@@ -37,9 +37,12 @@ beforeAll(async () => {
     socks5: await startSocksProxy({ login }),
     socks5h: await startSocksProxy({ login, isSlow: true }),
   }
-  const failing = { refusing: await startHttpProxy({ fault: 403 }), failing: await startHttpProxy({ fault: 502 }) }
+  const failing = {
+    refusing: await startHttpProxy({ fault: 403 }),
+    failing: await startHttpProxy({ fault: 502 }),
+    hanging_up: await startHttpProxy({ fault: 'close' }),
+  }
   const wanting = await startHttpProxy({ login })
-  const silent = await startSocksProxy({ fault: 'hang' })
   const provider = (proxy: string, host = 'localhost') => ({
     base_url: `https://${host}:${front.port}/v1`,
     keys: [secret],
@@ -53,14 +56,13 @@ beforeAll(async () => {
     ['far', provider(`socks5h://${encoded}@127.0.0.1:${proxies.socks5h.port}`, 'upstream.test')],
     ...Object.entries(failing).map(([name, { port }]) => [name, provider(`http://127.0.0.1:${port}`)] as const),
     ['wanting', provider(`http://127.0.0.1:${wanting.port}`)],
-    ['silent', provider(`socks5://127.0.0.1:${silent.port}`)],
     ['excepted', { ...provider(`http://127.0.0.1:1`), no_proxy: [`localhost:${front.port}`] }],
   ])
   const models = Object.fromEntries(Object.keys(providers).map((name) => [name, `${name}/gpt-4o`]))
   const settings = { ...JSON.parse(settingsFor('http://unused', [])), providers, models }
   folder = await createFolder({ 'any2api.json': JSON.stringify(settings) })
   gateway = await startProgram({ folder, from: 'source', environment: { NODE_EXTRA_CA_CERTS: certificateFile } })
-  open.push(gateway, folder, front, silent, wanting, ...Object.values(failing), ...Object.values(proxies))
+  open.push(gateway, folder, front, wanting, ...Object.values(failing), ...Object.values(proxies))
 }, 30_000)
 
 afterAll(async () => {
@@ -125,6 +127,7 @@ for (const [model, code] of [
   ['refusing', 'proxy_refused'],
   ['failing', 'proxy_cannot_connect'],
   ['wanting', 'proxy_auth_required'],
+  ['hanging_up', 'proxy_unreachable'],
 ] as const) {
   test(`a proxy that is ${model} says so: ${code}`, async () => {
     const answer = await gateway.chat({ model })
