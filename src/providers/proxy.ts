@@ -21,6 +21,8 @@ export interface ProxyRoute {
   failureOf(cause: unknown): UpstreamError | null
   /** The same for an answer that the proxy itself gave. */
   refusalOf(response: Response): UpstreamError | null
+  /** The way was not open at this moment, and nothing was sent: at once again. */
+  isTooEarly(cause: unknown): boolean
 }
 
 export function createProxy({ url, bypass }: ProxyConfig): OutboundProxy {
@@ -29,7 +31,12 @@ export function createProxy({ url, bypass }: ProxyConfig): OutboundProxy {
   const isSocks = address.kind.startsWith('socks')
   const bridge = createTunnelBridge(address)
   // Exceptions are ours to know: the runtime would add those of the environment.
-  const plainRoute: ProxyRoute = { options: { proxy: { url, respectNoProxy: false } }, failureOf, refusalOf }
+  const plainRoute: ProxyRoute = {
+    options: { proxy: { url, respectNoProxy: false } },
+    failureOf,
+    refusalOf,
+    isTooEarly: () => false,
+  }
 
   async function openTunnelRoute(target: URL): Promise<ProxyRoute> {
     const unix = await bridge.open(target).catch((cause: unknown) => {
@@ -39,7 +46,7 @@ export function createProxy({ url, bypass }: ProxyConfig): OutboundProxy {
       const code = bridge.takeFailure(target)
       return code === null ? null : tunnelError(code)
     }
-    return { options: { proxy: undefined, unix }, failureOf: tunnelFailure, refusalOf: () => null }
+    return { options: { proxy: undefined, unix }, failureOf: tunnelFailure, refusalOf: () => null, isTooEarly }
   }
 
   return {
@@ -51,6 +58,12 @@ export function createProxy({ url, bypass }: ProxyConfig): OutboundProxy {
     },
     close: bridge.close,
   }
+}
+
+/** Too many at once wait at the socket, or a reload has just taken it away. */
+function isTooEarly(cause: unknown): boolean {
+  const { code } = cause as { code?: unknown }
+  return code === 'EAGAIN' || code === 'ENOENT' || code === 'FailedToOpenSocket'
 }
 
 /** Of the connection to the proxy: without a tunnel there is no other one. */

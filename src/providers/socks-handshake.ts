@@ -1,6 +1,6 @@
 /** Asks a SOCKS5 proxy for a connection (RFC 1928; user name and password: RFC 1929). */
 import { isIP, type Socket } from 'node:net'
-import { bareHost, type Login, type Reader, type TunnelTarget } from './open-tunnel.ts'
+import type { Login, Reader, TunnelTarget } from './open-tunnel.ts'
 import { TunnelError } from './tunnel-error.ts'
 
 /** On a connection to the proxy; afterwards it is one to the target. Throws TunnelError. */
@@ -68,7 +68,7 @@ function addressOf(host: string): Buffer {
 
 function ipv6Bytes(address: string): number[] {
   // In one spelling, without a dotted end; a zone means nothing to a proxy.
-  const plain = bareHost(new URL(`http://[${address.replace(/%.*$/, '')}]`).hostname)
+  const plain = new URL(`http://[${address.replace(/%.*$/, '')}]`).hostname.slice(1, -1)
   const [left = [], right = []] = plain.split('::').map((half) => half.split(':').filter((group) => group !== ''))
   const groups = [...left, ...Array<string>(8 - left.length - right.length).fill('0'), ...right]
   return groups.flatMap((group) => [Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16) & 0xff])

@@ -16,7 +16,7 @@ export interface TunnelBridge {
   open(url: URL): Promise<string>
   /** Why a connection to that socket just ended before its tunnel stood; null: none did. Each is told once. */
   takeFailure(url: URL): string | null
-  /** Listens no longer than until the last connection ends. */
+  /** Takes the sockets away; what is connected goes on. A call that began before may open one again, until the last connection ends. */
   close(): void
 }
 
@@ -29,6 +29,9 @@ export interface BridgeLimits {
 const defaultLimits: BridgeLimits = { openMs: 15_000, maxConnections: 20_000 }
 /** Of what is sent before the tunnel stands. */
 const maxWaitingBytes = 256 * 1024
+/** Connections that wait to be accepted; the system may allow fewer. */
+const backlog = 4096
+const retireMs = 1000
 const probeAfterMs = 60_000
 /** A failure that nobody has asked for by then belongs to a call that has ended. */
 const failureAgeMs = 1000
@@ -37,37 +40,44 @@ const maxFailures = 1000
 interface Door {
   readonly server: Server
   readonly path: Promise<string>
-  readonly failures: { readonly code: string; readonly at: number }[]
+}
+
+interface Failure {
+  readonly code: string
+  readonly at: number
 }
 
 export function createTunnelBridge(proxy: ProxyAddress, limits: BridgeLimits = defaultLimits): TunnelBridge {
   const connections = new Set<Socket>()
+  // By origin: as many as the settings name.
   const doors = new Map<string, Door>()
+  const failures = new Map<string, Failure[]>()
   let directory: string | null = null
   let isClosed = false
 
   function openDoor(url: URL): Door {
     directory ??= mkdtempSync(joinPath(tmpdir(), 'any2api-'))
     const path = joinPath(directory, `${doors.size}.sock`)
-    const failures: Door['failures'] = []
+    const failed = failures.get(url.origin) ?? []
+    failures.set(url.origin, failed)
     const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80))
     const target = { host: bareHost(url.hostname), port }
     const server = createServer((client) => {
       accept(client, target).catch((cause: unknown) => {
         // Its client left: nobody will ask.
         if (client.destroyed) return
-        if (failures.length >= maxFailures) failures.shift()
-        failures.push({ code: cause instanceof TunnelError ? cause.code : 'proxy_unreachable', at: performance.now() })
+        if (failed.length >= maxFailures) failed.shift()
+        failed.push({ code: cause instanceof TunnelError ? cause.code : 'proxy_unreachable', at: performance.now() })
         client.destroy()
       })
     })
     const opened = new Promise<string>((resolve, reject) => {
       server.once('error', reject)
-      server.listen(path, () => resolve(path))
+      server.listen({ path, backlog }, () => resolve(path))
     })
     opened.catch(() => doors.delete(url.origin))
     server.unref()
-    return { server, path: opened, failures }
+    return { server, path: opened }
   }
 
   async function accept(client: Socket, target: TunnelTarget): Promise<void> {
@@ -77,7 +87,7 @@ export function createTunnelBridge(proxy: ProxyAddress, limits: BridgeLimits = d
     client.on('error', () => client.destroy())
     client.once('close', () => {
       connections.delete(client)
-      stop()
+      if (isClosed && connections.size === 0) retire()
     })
     if (isFull) throw new TunnelError('proxy_cannot_connect')
     const controller = new AbortController()
@@ -95,12 +105,15 @@ export function createTunnelBridge(proxy: ProxyAddress, limits: BridgeLimits = d
     }
   }
 
-  function stop(): void {
-    if (!isClosed || connections.size > 0) return
-    for (const { server } of doors.values()) server.close()
+  function retire(): void {
+    const servers = [...doors.values()].map(({ server }) => server)
     doors.clear()
     if (directory !== null) rmSync(directory, { recursive: true, force: true })
     directory = null
+    // Whoever has connected already is still to be let in.
+    setTimeout(() => {
+      for (const server of servers) server.close()
+    }, retireMs).unref()
   }
 
   return {
@@ -110,15 +123,15 @@ export function createTunnelBridge(proxy: ProxyAddress, limits: BridgeLimits = d
       return door.path
     },
     takeFailure(url) {
-      const failures = doors.get(url.origin)?.failures ?? []
+      const failed = failures.get(url.origin) ?? []
       const eldest = performance.now() - failureAgeMs
-      for (let failure = failures.shift(); failure !== undefined; failure = failures.shift())
+      for (let failure = failed.shift(); failure !== undefined; failure = failed.shift())
         if (failure.at >= eldest) return failure.code
       return null
     },
     close() {
       isClosed = true
-      stop()
+      retire()
     },
   }
 }

@@ -4,7 +4,7 @@
  */
 import { UpstreamError } from '../errors.ts'
 import type { Connections } from './connections.ts'
-import type { ProxyRoute } from './proxy.ts'
+import type { OutboundProxy } from './proxy.ts'
 
 export interface UpstreamRequest {
   readonly url: string
@@ -29,8 +29,7 @@ export async function upstreamFetch(request: UpstreamRequest, connections: Conne
     timeout: false,
   }
   if (connections.isHttp2) options.protocol = 'http2'
-  const route = connections.proxy === null ? null : await connections.proxy.routeTo(request.url)
-  if (route !== null) return proxiedFetch(request, { ...options, ...route.options }, { connections, route })
+  if (connections.proxy !== null) return proxiedFetch(request, options, { connections, proxy: connections.proxy })
   try {
     return await connections.fetch(request.url, options)
   } catch (cause) {
@@ -41,19 +40,27 @@ export async function upstreamFetch(request: UpstreamRequest, connections: Conne
 async function proxiedFetch(
   { url, signal }: UpstreamRequest,
   options: BunFetchRequestInit,
-  { connections, route }: { readonly connections: Connections; readonly route: ProxyRoute },
+  { connections, proxy }: { readonly connections: Connections; readonly proxy: OutboundProxy },
 ): Promise<Response> {
-  let response: Response
-  try {
-    response = await connections.fetch(url, options)
-  } catch (cause) {
-    throw (signal.aborted ? null : route.failureOf(cause)) ?? connectionError(cause, signal)
+  for (let tries = 1; ; tries++) {
+    const route = await proxy.routeTo(url)
+    try {
+      const response = await connections.fetch(url, route === null ? options : { ...options, ...route.options })
+      const refusal = route?.refusalOf(response) ?? null
+      if (refusal === null) return response
+      response.body?.cancel().catch(() => {})
+      throw refusal
+    } catch (cause) {
+      if (signal.aborted) throw connectionError(cause, signal)
+      if (route === null || tries >= maxTries || !route.isTooEarly(cause))
+        throw route?.failureOf(cause) ?? connectionError(cause, signal)
+    }
+    await Bun.sleep(tries)
   }
-  const refusal = route.refusalOf(response)
-  if (refusal === null) return response
-  response.body?.cancel().catch(() => {})
-  throw refusal
 }
+
+/** With a pause that grows by a millisecond each time: two seconds. */
+const maxTries = 60
 
 /** Reads at most `maxBytes`; the rest is given up. Throws as upstreamFetch does. */
 export async function readBounded(

@@ -150,6 +150,28 @@ test('socks5 sends an address, socks5h the name, both what is an address already
   ])
 })
 
+test('a hundred reloads under load through a proxy cost no call', async () => {
+  await using proxy = await startSocksProxy()
+  const config = { proxy: through('socks5h', proxy.port) }
+  await using pair = await startPair({ credentials: { [secret]: good }, provider: config })
+  let isDone = false
+  const worker = async () => {
+    for (let call = 0; call < 25; call++)
+      expect(await statusOf(pair.gateway.chat({ stream: call % 2 === 0 }))).toBe(200)
+  }
+  const reloads = (async () => {
+    for (let count = 0; count < 100 && !isDone; count++) {
+      pair.gateway.gateway.reload(testConfig([testProvider(pair.upstream.baseUrl, [secret], config)]))
+      await Bun.sleep(1)
+    }
+  })()
+  await Promise.all(Array.from({ length: 8 }, worker))
+  isDone = true
+  await reloads
+  await pair.gateway.recorded(200)
+  expect(pair.gateway.records.filter(({ outcome, attempts }) => outcome !== 'succeeded' || attempts > 1)).toEqual([])
+})
+
 interface FaultRow {
   readonly kind: Kind
   readonly proxy?: SocksProxyOptions
