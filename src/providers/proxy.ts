@@ -46,6 +46,12 @@ export function createProxy({ url, bypass }: ProxyConfig): OutboundProxy {
       const code = bridge.takeFailure(target)
       return code === null ? null : tunnelError(code)
     }
+    /** Too many at once wait at the socket; or it has been taken away, by a reload or by whoever tidies the directory. */
+    const isTooEarly = (cause: unknown) => {
+      const { code } = cause as { code?: unknown }
+      if (code === 'ENOENT') bridge.forget(unix)
+      return code === 'ENOENT' || code === 'EAGAIN'
+    }
     return { options: { proxy: undefined, unix }, failureOf: tunnelFailure, refusalOf: () => null, isTooEarly }
   }
 
@@ -58,12 +64,6 @@ export function createProxy({ url, bypass }: ProxyConfig): OutboundProxy {
     },
     close: bridge.close,
   }
-}
-
-/** Too many at once wait at the socket, or a reload has just taken it away. */
-function isTooEarly(cause: unknown): boolean {
-  const { code } = cause as { code?: unknown }
-  return code === 'EAGAIN' || code === 'ENOENT' || code === 'FailedToOpenSocket'
 }
 
 /** Of the connection to the proxy: without a tunnel there is no other one. */

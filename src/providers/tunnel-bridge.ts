@@ -14,6 +14,8 @@ import { TunnelError } from './tunnel-error.ts'
 export interface TunnelBridge {
   /** Path of the socket that leads to the origin of this URL. Rejects when there can be none. */
   open(url: URL): Promise<string>
+  /** This socket is gone, whoever has removed it: the next opening makes another. */
+  forget(path: string): void
   /** Why a connection to that socket just ended before its tunnel stood; null: none did. Each is told once. */
   takeFailure(url: URL): string | null
   /** Takes the sockets away; what is connected goes on. A call that began before may open one again, until the last connection ends. */
@@ -122,6 +124,9 @@ export function createTunnelBridge(proxy: ProxyAddress, limits: BridgeLimits = d
       doors.set(url.origin, door)
       return door.path
     },
+    forget(path) {
+      if (directory !== null && path.startsWith(directory)) retire()
+    },
     takeFailure(url) {
       const failed = failures.get(url.origin) ?? []
       const eldest = performance.now() - failureAgeMs
@@ -143,12 +148,9 @@ function collectWaiting(client: Socket): () => Buffer {
     waiting = waiting.length === 0 ? bytes : Buffer.concat([waiting, bytes])
     if (waiting.length > maxWaitingBytes) client.pause()
   }
-  const leave = () => client.destroy()
   client.on('data', take)
-  client.once('end', leave)
   return () => {
     client.off('data', take)
-    client.off('end', leave)
     client.pause()
     return waiting
   }

@@ -1,9 +1,11 @@
 /** The bridge alone: nobody else may use it, nothing waits in it for ever, and it goes when it is no longer needed. */
 import { expect, test } from 'bun:test'
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { readProxyAddress } from '../../src/providers/open-tunnel.ts'
+import { createProxy } from '../../src/providers/proxy.ts'
 import { createTunnelBridge, type TunnelBridge } from '../../src/providers/tunnel-bridge.ts'
+import { upstreamFetch } from '../../src/providers/upstream-fetch.ts'
 import { startHttpProxy } from '../helpers/http-proxy.ts'
 import { startSocksProxy } from '../helpers/socks-proxy.ts'
 import { until } from '../helpers/start-pair.ts'
@@ -92,6 +94,24 @@ test('closed, it leaves nothing behind; what began before may use it until its l
   controller.abort()
   await failure
   await until(() => !existsSync(dirname(after)))
+})
+
+test('a directory that somebody has removed is made anew', async () => {
+  await using upstream = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response('whole') })
+  await using socks = await startSocksProxy()
+  const proxy = createProxy({ url: `socks5h://127.0.0.1:${socks.port}`, bypass: [] })
+  const connections = { fetch, isHttp2: false, proxy, close: proxy.close }
+  const request = {
+    url: upstream.url.href,
+    method: 'GET',
+    headers: {},
+    body: null,
+    signal: new AbortController().signal,
+  }
+  const route = await proxy.routeTo(request.url)
+  rmSync(dirname(String(route?.options.unix)), { recursive: true })
+  expect(await (await upstreamFetch(request, connections)).text()).toBe('whole')
+  proxy.close()
 })
 
 test('an answer that nobody takes is not read on', async () => {
