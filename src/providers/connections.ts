@@ -17,8 +17,8 @@ export function createConnections(
   const { isHttp2, maxIdleSockets } = config
   const proxy = config.proxy === null ? null : createProxy(config.proxy)
   // Behind a proxy always a pool of its own: so that a replaced proxy loses its idle connections with the provider.
-  const keepAlive = maxIdleSockets === null ? {} : { maxIdleSockets }
-  const session = maxIdleSockets === null && proxy === null ? null : new Bun.FetchSession({ keepAlive })
+  const isOwnPool = maxIdleSockets !== null || proxy !== null
+  const session = isOwnPool ? new Bun.FetchSession({ keepAlive: keepAliveOf(maxIdleSockets) }) : null
   return {
     fetch: session === null ? fetch : (session.fetch.bind(session) as typeof fetch),
     isHttp2,
@@ -28,4 +28,12 @@ export function createConnections(
       proxy?.close()
     },
   }
+}
+
+/** The runtime takes 1 to 65,535; more means nothing to it anyway. */
+const mostIdleSockets = 65_535
+
+function keepAliveOf(maxIdleSockets: number | null): false | { maxIdleSockets?: number } {
+  if (maxIdleSockets === 0) return false
+  return maxIdleSockets === null ? {} : { maxIdleSockets: Math.min(maxIdleSockets, mostIdleSockets) }
 }

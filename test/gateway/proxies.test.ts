@@ -6,6 +6,7 @@ import { type HttpProxyOptions, startHttpProxy } from '../helpers/http-proxy.ts'
 import type { Relay } from '../helpers/relay.ts'
 import { type SocksProxyOptions, startSocksProxy } from '../helpers/socks-proxy.ts'
 import { testConfig, testProvider } from '../helpers/start-gateway.ts'
+import { startOndemand } from '../helpers/start-ondemand.ts'
 import { createTestClock, type Pair, readError, saidIn, startPair, statusOf, until } from '../helpers/start-pair.ts'
 
 const secret = 'sk-credential-behind-proxy-1'
@@ -148,6 +149,31 @@ test('socks5 sends an address, socks5h the name, both what is an address already
     `ipv6 ${'0'.repeat(31)}1:${port}`,
     `ipv6 20010db8${'0'.repeat(16)}7f000001:${port}`,
   ])
+})
+
+test('OnDemand is called through it too, signing in included', async () => {
+  await using proxy = await startSocksProxy()
+  await using pair = await startOndemand({
+    accounts: { 'a@example.com': { password: 'pass-word-1', behaviour: { kind: 'good', text: 'Hello there' } } },
+    provider: { proxy: through('socks5h', proxy.port), maxIdleSockets: 0 },
+  })
+  expect(saidIn(await (await pair.chat({ stream: true, messages: [{ role: 'user', content: 'Hi' }] })).text())).toBe(
+    'Hello there',
+  )
+  await pair.noSessionsLeft()
+  // Without idle connections each request has one of its own, so that one past the proxy would be missed here.
+  expect(pair.upstream.requests.length).toBeGreaterThan(2)
+  expect(proxy.connections()).toBe(pair.upstream.requests.length)
+})
+
+test('OnDemand behind a proxy that fails blames no account', async () => {
+  await using pair = await startOndemand({
+    accounts: { 'a@example.com': { password: 'pass-word-1', behaviour: { kind: 'good' } } },
+    provider: { proxy: { url: 'socks5h://127.0.0.1:1', bypass: [] }, maxAttempts: 1 },
+  })
+  const response = await pair.chat('Hi')
+  expect([response.status, (await readError(response)).code]).toEqual([502, 'proxy_unreachable'])
+  expect(pair.status('a@example.com')).toMatchObject({ state: 'healthy', failures: 0, entries: [] })
 })
 
 test('a hundred reloads under load through a proxy cost no call', async () => {

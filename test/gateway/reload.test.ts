@@ -8,8 +8,8 @@ const secret = 'sk-reloaded-credential-01'
 const other = 'sk-reloaded-credential-02'
 const slow: Behaviour = { kind: 'good', text: 'one two three four five six', delayMs: 30 }
 
-for (const maxIdleSockets of [null, 2]) {
-  test(`a stream under way ends as it began, also when its provider is gone${maxIdleSockets === null ? '' : ', connections of its own included'}`, async () => {
+for (const maxIdleSockets of [null, 2, 0, 1e9]) {
+  test(`a stream under way ends as it began, also when its provider is gone${maxIdleSockets === null ? '' : `, with at most ${maxIdleSockets} idle connections of its own`}`, async () => {
     await using pair = await startPair({ credentials: { [secret]: slow }, provider: { maxIdleSockets } })
     const answer = pair.gateway.chat({ stream: true })
     const waiting = pair.gateway.chat({})
