@@ -10,7 +10,7 @@ import {
   createBehaviourMemory,
 } from './ondemand/behaviours.ts'
 import { type CatalogueWrapper, type Endpoint, USUAL_ENDPOINTS } from './ondemand/catalogue.ts'
-import { parseJsonObject } from './ondemand/json.ts'
+import { parseJsonObject } from './json.ts'
 import { type Operation, readRoute } from './ondemand/routes.ts'
 import { type Service, type ServiceState, serve } from './ondemand/service.ts'
 import { createSessions, type SessionCounts, type SimulatedSession } from './ondemand/sessions.ts'

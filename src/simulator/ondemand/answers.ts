@@ -1,6 +1,6 @@
 /** What the simulated model says to a query, in which pieces, and how its tokens are counted; pure functions, no wire. */
 import type { AnswerScript, AnswerShape, AnswerText, Asked } from './behaviours.ts'
-import { isJsonObject, isTextList } from './json.ts'
+import { isJsonObject, isTextList } from '../json.ts'
 
 /**
  * Without a script the text tells what was asked and what the session had heard before, so that a conversation that sees another's words

@@ -8,7 +8,7 @@ import type { AnswerScript, AnswerText, Behaviour, BehaviourMemory } from './beh
 import type { CatalogueWrapper, Endpoint } from './catalogue.ts'
 import { answerChatCall, type ChatFacts } from './chat-operations.ts'
 import { type DeliveredAnswer, deliver } from './delivery.ts'
-import { type JsonObject, textOrNull } from './json.ts'
+import { type JsonObject, textOrNull } from '../json.ts'
 import { CONTEXT_LENGTH_CODE, jsonAnswer, REQUEST_ERRORS, refusalAnswer, type WholeAnswer } from './refusals.ts'
 import type { Operation, Route, readRoute } from './routes.ts'
 import { noteQuery, type Sessions } from './sessions.ts'
