@@ -1,5 +1,6 @@
 /** A simulated OnDemand upstream on loopback, for API keys and for accounts: does with each what it is told, and remembers what it received. */
 import { listenHttp } from './http-listener.ts'
+import { parseJsonObject } from './json.ts'
 import { type AccountFacts, type AccountScript, createAccounts } from './ondemand/accounts.ts'
 import { credentialOf } from './ondemand/admission.ts'
 import {
@@ -10,7 +11,6 @@ import {
   createBehaviourMemory,
 } from './ondemand/behaviours.ts'
 import { type CatalogueWrapper, type Endpoint, USUAL_ENDPOINTS } from './ondemand/catalogue.ts'
-import { parseJsonObject } from './json.ts'
 import { type Operation, readRoute } from './ondemand/routes.ts'
 import { type Service, type ServiceState, serve } from './ondemand/service.ts'
 import { createSessions, type SessionCounts, type SimulatedSession } from './ondemand/sessions.ts'

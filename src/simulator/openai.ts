@@ -1,8 +1,9 @@
 /** A simulated OpenAI-compatible upstream on loopback: does with each credential what it is told, and remembers what it received. */
 import { type HttpExchange, listenHttp } from './http-listener.ts'
 import type { HeaderLine } from './http-request-parser.ts'
+import { isJsonObject } from './json.ts'
 import { type Behaviour, type BehaviourMemory, createBehaviourMemory } from './openai/behaviours.ts'
-import { type ChatRequest, isRecord } from './openai/chat-answers.ts'
+import type { ChatRequest } from './openai/chat-answers.ts'
 import { type DeliveredAnswer, deliver } from './openai/delivery.ts'
 import type { EndpointCall, StoredObjects } from './openai/endpoint-call.ts'
 import { answerEndpoint } from './openai/endpoints.ts'
@@ -272,7 +273,7 @@ function jsonOf(request: ReceivedRequest): ChatRequest | null {
   if (request.body.length === 0 || request.body[0] === DASH) return null
   try {
     const value = request.json()
-    return isRecord(value) ? value : null
+    return isJsonObject(value) ? value : null
   } catch {
     return null
   }

@@ -11,7 +11,7 @@ export function textPieces(text: string, shape: PieceShape): readonly string[] {
 
 export interface PieceShape {
   /** In how many pieces the text is streamed; default one for each word. */
-  readonly pieceCount?: number
+  readonly pieceCount?: number | undefined
   /** How many characters the pieces have, over and over. */
   readonly pieceSizes?: readonly number[]
 }

@@ -1,10 +1,10 @@
 /** Who sends a request, by key or by an account's token, and whether they may; undocumented for accounts, so as clients were seen to do it. */
 import type { HttpExchange } from '../http-listener.ts'
 import type { HeaderLine } from '../http-request-parser.ts'
+import { isJsonObject, type JsonObject, textOrNull } from '../json.ts'
 import { headerValue } from '../recording.ts'
 import type { AccountState, Accounts } from './accounts.ts'
 import type { BehaviourMemory } from './behaviours.ts'
-import { isJsonObject, type JsonObject, textOrNull } from '../json.ts'
 import { REQUEST_ERRORS, type WholeAnswer } from './refusals.ts'
 import type { Operation, Route, readRoute } from './routes.ts'
 import type { ServedCall } from './service.ts'

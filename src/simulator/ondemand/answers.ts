@@ -1,6 +1,8 @@
 /** What the simulated model says to a query, in which pieces, and how its tokens are counted; pure functions, no wire. */
-import type { AnswerScript, AnswerShape, AnswerText, Asked } from './behaviours.ts'
+
 import { isJsonObject, isTextList } from '../json.ts'
+import { textPieces, withHugePiece, wordCount } from '../text-pieces.ts'
+import type { AnswerScript, AnswerShape, AnswerText, Asked } from './behaviours.ts'
 
 /**
  * Without a script the text tells what was asked and what the session had heard before, so that a conversation that sees another's words
@@ -10,7 +12,7 @@ import { isJsonObject, isTextList } from '../json.ts'
 export function makeAnswer(asked: Asked, shape: AnswerShape, script: AnswerScript | undefined): ModelAnswer {
   const scripted = typeof script === 'function' ? script(asked) : script
   const wanted = isSilencedByMaxTokens(asked, shape) ? '' : (scripted ?? usualText(asked))
-  const pieces = withHugePiece(piecesOf(stopped(wanted, asked), shape), shape)
+  const pieces = withHugePiece(piecesOf(stopped(wanted, asked), shape), shape.hugePieceBytes)
   const text = pieces.join('')
   const heard = [asked.query, asked.fulfillmentPrompt ?? '', ...asked.earlierQueries]
   const input = shape.tokens?.input ?? SYSTEM_TEXT_TOKENS + heard.reduce((sum, each) => sum + wordCount(each), 0)
@@ -47,16 +49,6 @@ function metricsOf(inputTokens: number, outputTokens: number): Metrics {
   }
 }
 
-/** How many runs without white space. */
-export function wordCount(text: string): number {
-  return text.match(/\S+/g)?.length ?? 0
-}
-
-/** One for each word, with the white space before it. */
-export function wordPieces(text: string): readonly string[] {
-  return text.match(/\s*\S+\s*$|\s*\S+/g) ?? (text === '' ? [] : [text])
-}
-
 /** In `modelConfigs` or beside it: where it was sent when it was recorded is not clear. */
 function isSilencedByMaxTokens(asked: Asked, shape: AnswerShape): boolean {
   if (shape.maxTokensEffect === 'none') return false
@@ -91,12 +83,8 @@ const LONG_PIECE_CHARACTERS = 16 * 1024
 function piecesOf(wanted: AnswerText, shape: AnswerShape): readonly string[] {
   if (typeof wanted !== 'string') return wanted
   const text = grown(wanted, shape.textBytes ?? 0)
-  if (text === '') return []
-  const { pieceSizes, pieceCount } = shape
-  if (pieceSizes !== undefined) return piecesBySize([...text], pieceSizes)
-  if (pieceCount !== undefined) return evenPieces([...text], Math.max(1, pieceCount))
   // Word by word, megabytes would be a hundred thousand events.
-  return shape.textBytes === undefined ? wordPieces(text) : piecesBySize([...text], [LONG_PIECE_CHARACTERS])
+  return textPieces(text, shape.textBytes === undefined ? shape : { pieceSizes: [LONG_PIECE_CHARACTERS], ...shape })
 }
 
 function grown(text: string, wantedBytes: number): string {
@@ -105,25 +93,3 @@ function grown(text: string, wantedBytes: number): string {
 }
 
 const FILLER = ' and so on'
-
-/** By characters, never through one. */
-function piecesBySize(characters: readonly string[], sizes: readonly number[]): readonly string[] {
-  const pieces: string[] = []
-  for (let start = 0; start < characters.length; ) {
-    const size = Math.max(1, sizes[pieces.length % sizes.length] ?? 1)
-    pieces.push(characters.slice(start, start + size).join(''))
-    start += size
-  }
-  return pieces
-}
-
-function evenPieces(characters: readonly string[], count: number): readonly string[] {
-  const at = (index: number) => Math.floor((index * characters.length) / count)
-  return Array.from({ length: count }, (_, index) => characters.slice(at(index), at(index + 1)).join(''))
-}
-
-function withHugePiece(pieces: readonly string[], shape: AnswerShape): readonly string[] {
-  if (shape.hugePieceBytes === undefined) return pieces
-  const [first = '', ...rest] = pieces
-  return [first + 'x'.repeat(shape.hugePieceBytes), ...rest]
-}

@@ -1,4 +1,7 @@
 /** What a simulated OnDemand key or account can be told to do, as plain values, and when a fault applies; not how it looks on the wire. */
+import type { Cut, ScriptedAnswer, WireShape } from '../delivery.ts'
+import { type Allowance, createFaultMemory, type FaultTiming, type Steps } from '../fault-schedule.ts'
+import type { PieceShape } from '../text-pieces.ts'
 import type { Operation } from './routes.ts'
 
 /**
@@ -10,7 +13,7 @@ export type Behaviour = Fault & FaultConditions & AnswerShape
 export type Fault =
   | { readonly kind: 'good' }
   /** One step for each request it covers (queries, if not told otherwise), staying with the last unless it is repeated. */
-  | { readonly kind: 'sequence'; readonly steps: readonly Behaviour[]; readonly isRepeated?: boolean }
+  | ({ readonly kind: 'sequence' } & Steps<Behaviour>)
   /** A behaviour for each operation, which covers that operation whatever its kind; the others are good. */
   | { readonly kind: 'by_operation'; readonly operations: Readonly<Partial<Record<Operation, Behaviour>>> }
   | Refusal
@@ -30,7 +33,7 @@ export type Refusal =
   /** 403 `unauthorized`. */
   | { readonly kind: 'forbidden' }
   /** 429, which comes without any word on how long to wait. */
-  | { readonly kind: 'rate_limited'; readonly allowance?: { readonly callCount: number; readonly windowMs: number } }
+  | { readonly kind: 'rate_limited'; readonly allowance?: Allowance }
   | {
       readonly kind: 'server_error'
       readonly status?: ServerErrorStatus
@@ -83,22 +86,8 @@ export type StreamFault =
  */
 export type StreamPoint = 'head' | 'opening' | 'thinking' | number | 'text' | 'completed' | 'metrics'
 
-/** RST or FIN. */
-export type Cut = 'reset' | 'close'
-
-/** Exactly these bytes, whatever was asked: framing, content type and lines are the script's. */
-export interface ScriptedAnswer {
-  readonly kind: 'script'
-  readonly status?: number
-  /** Default: an event stream. */
-  readonly headers?: Readonly<Record<string, string>>
-  /** Each is one HTTP chunk in a write of its own, `delayMs` apart. */
-  readonly chunks: readonly (string | Uint8Array)[]
-  readonly ending?: 'clean' | Cut | 'silent'
-}
-
 /** When a fault applies. All that are given must be true. */
-export interface FaultConditions {
+export interface FaultConditions extends FaultTiming {
   /** Which requests it may strike, and which are counted. Default: what the table `USUALLY_COVERED` says of its kind. */
   readonly covers?: readonly Operation[]
   /** Only queries for these endpoints. */
@@ -106,27 +95,14 @@ export interface FaultConditions {
   /** Only queries that contain this. */
   readonly queryPart?: string
   readonly responseMode?: 'sync' | 'stream'
-  /** Only so often, then good. */
-  readonly times?: number
-  /** Only for so long after it first applied, then good. */
-  readonly forMs?: number
-  /** Only every n-th request it covers: 3 means the third, the sixth and so on. */
-  readonly everyNth?: number
-  /** Only by chance, the same chance for the same seed. */
-  readonly probability?: number
-  readonly seed?: number
 }
 
 /** What good answers look like, how fast they come, and in what this credential differs from others. */
-export interface AnswerShape {
+export interface AnswerShape extends PieceShape, WireShape {
   /** In place of the text about itself. */
   readonly text?: AnswerScript
   /** The text is grown to so many bytes: so long is then the line that repeats it. */
   readonly textBytes?: number
-  /** In how many pieces the text is streamed; default one for each word. */
-  readonly pieceCount?: number
-  /** How many characters the pieces have, over and over. */
-  readonly pieceSizes?: readonly number[]
   /** The first piece gets so many bytes more. */
   readonly hugePieceBytes?: number
   /** What the model thinks aloud before it answers. */
@@ -156,13 +132,6 @@ export interface AnswerShape {
   readonly firstTokenDelayMs?: number
   /** Heartbeat events during that wait; default none but the one a stream begins with. */
   readonly heartbeatMs?: number
-  /** Between the writes of a stream. */
-  readonly delayMs?: number
-  /** So many frames in each write and HTTP chunk; default one in each chunk. */
-  readonly framesPerWrite?: number
-  /** The body is cut every so many bytes, each piece a write of its own: through characters and line ends alike. */
-  readonly cutEveryBytes?: number
-  readonly lineEnd?: '\n' | '\r\n'
   /** Whether a space follows `data:`; default `mixed`. */
   readonly dataSpace?: 'never' | 'always' | 'mixed'
 
@@ -211,11 +180,11 @@ export interface CallFacts {
 }
 
 /**
- * Remembers how often each fault of one credential applied. A new behaviour needs a new memory.
+ * A new behaviour needs a new memory.
  * @param covered what faults cover that do not say so, in place of the table
  */
 export function createBehaviourMemory(behaviour: Behaviour, covered: readonly Operation[] | null): BehaviourMemory {
-  const states = new Map<Behaviour, FaultState>()
+  const memory = createFaultMemory()
 
   function decide(current: Behaviour, call: CallFacts, usual: readonly Operation[] | null): Behaviour {
     if (current.kind === 'good') return current
@@ -224,23 +193,12 @@ export function createBehaviourMemory(behaviour: Behaviour, covered: readonly Op
       return own === undefined ? asGood(current) : { ...asGood(current), ...decide(own, call, [call.operation]) }
     }
     if (!isCovered(current, call, usual)) return asGood(current)
-    let state = states.get(current)
-    if (state === undefined) {
-      state = createFaultState(current)
-      states.set(current, state)
-    }
-    state.coveredCount += 1
     if (current.kind === 'rate_limited' && current.allowance !== undefined) {
-      return isWithin(current.allowance, state, call.nowMs) ? asGood(current) : current
+      return memory.spend(current, current.allowance, call.nowMs) === 0 ? asGood(current) : current
     }
-    if (!isDue(current, state, call.nowMs)) return asGood(current)
-    state.appliedCount += 1
-    state.firstAppliedAtMs ??= call.nowMs
+    if (!memory.isDue(current, call.nowMs)) return asGood(current)
     if (current.kind !== 'sequence') return current
-    const stepIndex = state.appliedCount - 1
-    const lastIndex = current.steps.length - 1
-    const step =
-      current.steps[current.isRepeated === true ? stepIndex % current.steps.length : Math.min(stepIndex, lastIndex)]
+    const step = memory.stepOf(current)
     return step === undefined ? asGood(current) : { ...asGood(current), ...decide(step, call, [call.operation]) }
   }
 
@@ -250,24 +208,6 @@ export function createBehaviourMemory(behaviour: Behaviour, covered: readonly Op
 export interface BehaviourMemory {
   /** What to do with this request: the fault that applies, or a good answer of the shape that was set. */
   readonly decide: (call: CallFacts) => Behaviour
-}
-
-interface FaultState {
-  coveredCount: number
-  appliedCount: number
-  firstAppliedAtMs: number | null
-  window: { readonly endsAtMs: number; callCount: number } | null
-  readonly random: () => number
-}
-
-function createFaultState(behaviour: Behaviour): FaultState {
-  return {
-    coveredCount: 0,
-    appliedCount: 0,
-    firstAppliedAtMs: null,
-    window: null,
-    random: createRandom(behaviour.seed ?? 1),
-  }
 }
 
 type GoodBehaviour = { readonly kind: 'good' } & FaultConditions & AnswerShape
@@ -313,35 +253,4 @@ function isCovered(behaviour: Behaviour, call: CallFacts, usual: readonly Operat
 
 function usuallyCovered(behaviour: Behaviour): readonly Operation[] {
   return behaviour.kind === 'stray' && behaviour.status === 404 ? ['session'] : USUALLY_COVERED[behaviour.kind]
-}
-
-function isDue(behaviour: Behaviour, state: FaultState, nowMs: number): boolean {
-  const { times, forMs, everyNth, probability } = behaviour
-  if (times !== undefined && state.appliedCount >= times) return false
-  if (forMs !== undefined && state.firstAppliedAtMs !== null && nowMs - state.firstAppliedAtMs >= forMs) return false
-  if (everyNth !== undefined && state.coveredCount % everyNth !== 0) return false
-  return probability === undefined || state.random() < probability
-}
-
-function isWithin(
-  allowance: { readonly callCount: number; readonly windowMs: number },
-  state: FaultState,
-  nowMs: number,
-): boolean {
-  if (state.window === null || nowMs >= state.window.endsAtMs) {
-    state.window = { endsAtMs: nowMs + allowance.windowMs, callCount: 0 }
-  }
-  state.window.callCount += 1
-  return state.window.callCount <= allowance.callCount
-}
-
-/** Mulberry32: small, seeded, good enough for chance. */
-function createRandom(seed: number): () => number {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
 }

@@ -1,10 +1,11 @@
 /** Answers the calls of those who were admitted: the catalogue, new sessions, queries, deletion; not the faults that strike them. */
+
+import { isTextList, type JsonObject, textOrNull } from '../json.ts'
 import { makeAnswer } from './answers.ts'
 import type { AnswerShape, Behaviour } from './behaviours.ts'
 import { catalogueBody } from './catalogue.ts'
 import type { DeliveredAnswer } from './delivery.ts'
 import { streamFrames, syncBody } from './frames.ts'
-import { isTextList, type JsonObject, textOrNull } from '../json.ts'
 import { queryRefusal, readAsked, sessionRefusal } from './query-request.ts'
 import { jsonAnswer, REQUEST_ERRORS } from './refusals.ts'
 import type { Operation } from './routes.ts'

@@ -1,5 +1,6 @@
 /** Spells an answer on the wire: as the events of a stream, or whole as JSON; pure functions. */
-import { type ModelAnswer, wordPieces } from './answers.ts'
+import { textPieces } from '../text-pieces.ts'
+import type { ModelAnswer } from './answers.ts'
 import type { AnswerShape, Behaviour } from './behaviours.ts'
 import { CONTEXT_LENGTH_CODE, CONTEXT_LENGTH_MESSAGE } from './refusals.ts'
 
@@ -19,20 +20,20 @@ export function streamFrames(answer: ModelAnswer, about: AnswerFacts): readonly 
   add('opening', writer.heartbeat())
   if (about.isPlanned) {
     addStatus('opening', 'analyzing')
-    for (const each of wordPieces(PLANNING_TEXT)) add('opening', writer.thinking('planning_thinking', each))
+    for (const each of textPieces(PLANNING_TEXT, {})) add('opening', writer.thinking('planning_thinking', each))
     add('opening', writer.output('planning_output', '{"steps":['))
     add('opening', writer.output('planning_output', '{"step":1}]}'))
     addStatus('opening', 'plan_created')
     addStatus('opening', 'agents_retrieved', { retrievedAgents: [{ id: 'plugin-simulated', name: 'simulated' }] })
     addStatus('opening', 'executing')
-    for (const each of wordPieces(STEP_TEXT)) add('opening', writer.thinking('step_thinking', each))
+    for (const each of textPieces(STEP_TEXT, {})) add('opening', writer.thinking('step_thinking', each))
     add('opening', writer.output('step_output', '{"plugins":['))
     add('opening', writer.output('step_output', '"plugin-simulated"]}'))
     addStatus('opening', 'execution_completed')
   }
   addStatus('opening', 'fulfilling')
   if (shape.hasUnknownEvents === true) for (const text of writer.unknownEvents()) add('opening', text)
-  for (const each of wordPieces(shape.thinkingText ?? ''))
+  for (const each of textPieces(shape.thinkingText ?? '', {}))
     add('thinking', writer.thinking('fulfillment_thinking', each))
   for (const [index, piece] of answer.pieces.entries()) {
     // In one frame with the piece, because pieces are counted.

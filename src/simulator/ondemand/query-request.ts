@@ -1,7 +1,8 @@
 /** The service's own checks of the bodies it is sent, by the limits its documentation gives (docs.on-demand.io/reference/submitquery). */
+
+import { isJsonObject, isTextList, type JsonObject, textOrNull } from '../json.ts'
 import type { AnswerShape, Asked } from './behaviours.ts'
 import type { Endpoint } from './catalogue.ts'
-import { isJsonObject, isTextList, type JsonObject, textOrNull } from '../json.ts'
 import { REQUEST_ERRORS, type WholeAnswer } from './refusals.ts'
 
 /** The answer with which a query is refused, or null when it is good. */

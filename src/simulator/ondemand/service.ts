@@ -1,6 +1,7 @@
 /** Carries out requests as the credentials' behaviours want it: who is admitted, which fault strikes, what is recorded of it. */
 import type { HttpExchange } from '../http-listener.ts'
 import type { HeaderLine } from '../http-request-parser.ts'
+import { type JsonObject, textOrNull } from '../json.ts'
 import type { ReceivedRequest, Recording } from '../recording.ts'
 import type { Accounts } from './accounts.ts'
 import { admit, basicOf, offeredTokens } from './admission.ts'
@@ -8,7 +9,6 @@ import type { AnswerScript, AnswerText, Behaviour, BehaviourMemory } from './beh
 import type { CatalogueWrapper, Endpoint } from './catalogue.ts'
 import { answerChatCall, type ChatFacts } from './chat-operations.ts'
 import { type DeliveredAnswer, deliver } from './delivery.ts'
-import { type JsonObject, textOrNull } from '../json.ts'
 import { CONTEXT_LENGTH_CODE, jsonAnswer, REQUEST_ERRORS, refusalAnswer, type WholeAnswer } from './refusals.ts'
 import type { Operation, Route, readRoute } from './routes.ts'
 import { noteQuery, type Sessions } from './sessions.ts'

@@ -1,4 +1,6 @@
 /** What a simulated credential can be told to do, as plain values, and when a fault applies; not how it looks on the wire. */
+import type { Cut, ScriptedAnswer, WireShape } from '../delivery.ts'
+import { type Allowance, createFaultMemory, type FaultTiming, type Steps } from '../fault-schedule.ts'
 
 /**
  * How calls with one credential go: a fault, when it applies, and the shape of good answers (also those given while the fault does not
@@ -9,7 +11,7 @@ export type Behaviour = Fault & FaultConditions & AnswerShape
 /** A sequence takes one step for each call it applies to, and stays with the last unless it is repeated. Each step has its own shape. */
 export type Fault =
   | { readonly kind: 'good' }
-  | { readonly kind: 'sequence'; readonly steps: readonly Behaviour[]; readonly isRepeated?: boolean }
+  | ({ readonly kind: 'sequence' } & Steps<Behaviour>)
   | Refusal
   | ConnectionFault
   | StreamFault
@@ -52,7 +54,7 @@ export interface RateLimit {
   /** How long is told, and, unless `forMs` or `times` says otherwise, how long it lasts from the first refusal on. Default 1,000. */
   readonly retryAfterMs?: number
   /** So many calls pass in each window, the others are told to wait for the next; in place of `retryAfterMs`, over and over. */
-  readonly allowance?: { readonly callCount: number; readonly windowMs: number }
+  readonly allowance?: Allowance
 }
 
 export type ConnectionFault =
@@ -76,41 +78,18 @@ export type StreamFault =
       readonly isDoneSent?: boolean
     }
 
-/** RST or FIN. */
-export type Cut = 'reset' | 'close'
-
-/** Exactly these bytes. A stream if asked or not: framing, content type and lines are the script's. */
-export interface ScriptedAnswer {
-  readonly kind: 'script'
-  readonly status?: number
-  /** Default: an event stream. */
-  readonly headers?: Readonly<Record<string, string>>
-  /** Each is one HTTP chunk in a write of its own, `delayMs` apart. */
-  readonly chunks: readonly (string | Uint8Array)[]
-  readonly ending?: 'clean' | Cut | 'silent'
-}
-
 /** When a fault applies. All that are given must be true. */
-export interface FaultConditions {
+export interface FaultConditions extends FaultTiming {
   /** Default: `everything` for `revoked` and `deactivated`; otherwise `calls`, which is all but the model list: listing models takes no step of a sequence. */
   readonly covers?: 'everything' | 'calls' | 'model_list'
   /** Only these models. */
   readonly models?: readonly string[]
   /** Only paths that begin so, for example `/v1/embeddings`. */
   readonly paths?: readonly string[]
-  /** Only so often, then good. */
-  readonly times?: number
-  /** Only for so long after it first applied, then good. */
-  readonly forMs?: number
-  /** Only every n-th call it covers: 3 means the third, the sixth and so on. */
-  readonly everyNth?: number
-  /** Only by chance, the same chance for the same seed. */
-  readonly probability?: number
-  readonly seed?: number
 }
 
 /** What a good answer looks like, and how fast it comes. */
-export interface AnswerShape {
+export interface AnswerShape extends WireShape {
   /** In place of the text about itself. */
   readonly text?: string
   /** Sent before the text, as models do that show how they think. */
@@ -118,8 +97,6 @@ export interface AnswerShape {
   readonly reasoningField?: 'reasoning_content' | 'reasoning'
   /** In how many pieces the text is streamed; default one for each word. */
   readonly deltaCount?: number
-  /** Between frames of a stream. */
-  readonly delayMs?: number
   /** Before the first content; in an answer that is not a stream, before its head. */
   readonly firstTokenDelayMs?: number
   /** Whether the head of a stream goes out before that wait; default true. */
@@ -143,12 +120,9 @@ export interface AnswerShape {
   readonly isDoneSent?: boolean
   /** An event without choices comes first, as Azure's content filter sends it. */
   readonly isAzure?: boolean
-  readonly lineEnd?: '\n' | '\r\n'
-  /** The body is cut every so many bytes, each piece a write of its own: through characters and line ends alike. */
-  readonly cutEveryBytes?: number
   /** The whole stream in one HTTP chunk. */
   readonly isInOneChunk?: boolean
-  /** One frame's content gets so many bytes more. */
+  /** The first piece of content gets so many bytes more. */
   readonly hugeFrameBytes?: number
   /** Compressed even though nobody asked. */
   readonly contentEncoding?: 'gzip'
@@ -167,36 +141,19 @@ export interface CallFacts {
   readonly nowMs: number
 }
 
-/** Remembers how often each fault of one credential applied. A new behaviour needs a new memory. */
+/** A new behaviour needs a new memory. */
 export function createBehaviourMemory(behaviour: Behaviour): BehaviourMemory {
-  const states = new Map<Behaviour, FaultState>()
+  const memory = createFaultMemory()
 
   function decide(current: Behaviour, call: CallFacts): Behaviour {
     if (current.kind === 'good' || !isCovered(current, call)) return asGood(current)
-    let state = states.get(current)
-    if (state === undefined) {
-      state = {
-        coveredCount: 0,
-        appliedCount: 0,
-        firstAppliedAtMs: null,
-        window: null,
-        random: createRandom(current.seed ?? 1),
-      }
-      states.set(current, state)
-    }
-    state.coveredCount += 1
     if (current.kind === 'rate_limited' && current.allowance !== undefined) {
-      const retryAfterMs = spendAllowance(current.allowance, state, call.nowMs)
+      const retryAfterMs = memory.spend(current, current.allowance, call.nowMs)
       return retryAfterMs === 0 ? asGood(current) : { ...current, retryAfterMs }
     }
-    if (!isDue(current, state, call.nowMs)) return asGood(current)
-    state.appliedCount += 1
-    state.firstAppliedAtMs ??= call.nowMs
+    if (!memory.isDue(current, call.nowMs, usualDurationMs(current))) return asGood(current)
     if (current.kind !== 'sequence') return current
-    const stepIndex = state.appliedCount - 1
-    const lastIndex = current.steps.length - 1
-    const step =
-      current.steps[current.isRepeated === true ? stepIndex % current.steps.length : Math.min(stepIndex, lastIndex)]
+    const step = memory.stepOf(current)
     return step === undefined ? asGood(current) : decide(step, call)
   }
 
@@ -206,14 +163,6 @@ export function createBehaviourMemory(behaviour: Behaviour): BehaviourMemory {
 export interface BehaviourMemory {
   /** What to do with this call: the fault that applies, or a good answer of the shape that was set. */
   readonly decide: (call: CallFacts) => Behaviour
-}
-
-interface FaultState {
-  coveredCount: number
-  appliedCount: number
-  firstAppliedAtMs: number | null
-  window: { readonly endsAtMs: number; callCount: number } | null
-  readonly random: () => number
 }
 
 function asGood(behaviour: Behaviour): Behaviour {
@@ -233,38 +182,10 @@ function isCovered(behaviour: Behaviour, call: CallFacts): boolean {
   return true
 }
 
-function isDue(behaviour: Behaviour, state: FaultState, nowMs: number): boolean {
-  if (behaviour.times !== undefined && state.appliedCount >= behaviour.times) return false
-  const forMs = behaviour.forMs ?? ownDurationMs(behaviour)
-  if (forMs !== null && state.firstAppliedAtMs !== null && nowMs - state.firstAppliedAtMs >= forMs) return false
-  if (behaviour.everyNth !== undefined && state.coveredCount % behaviour.everyNth !== 0) return false
-  return behaviour.probability === undefined || state.random() < behaviour.probability
-}
-
-/** How long to wait, or 0 when the call passes. */
-function spendAllowance(allowance: NonNullable<RateLimit['allowance']>, state: FaultState, nowMs: number): number {
-  if (state.window === null || nowMs >= state.window.endsAtMs) {
-    state.window = { endsAtMs: nowMs + allowance.windowMs, callCount: 0 }
-  }
-  state.window.callCount += 1
-  return state.window.callCount <= allowance.callCount ? 0 : state.window.endsAtMs - nowMs
-}
-
 /** A rate limit lasts as long as it says, unless told otherwise. */
-function ownDurationMs(behaviour: Behaviour): number | null {
-  if (behaviour.kind !== 'rate_limited' || behaviour.times !== undefined) return null
+function usualDurationMs(behaviour: Behaviour): number | undefined {
+  if (behaviour.kind !== 'rate_limited' || behaviour.times !== undefined) return undefined
   return behaviour.everyNth === undefined && behaviour.probability === undefined
     ? (behaviour.retryAfterMs ?? 1_000)
-    : null
-}
-
-/** Mulberry32: small, seeded, good enough for chance. */
-function createRandom(seed: number): () => number {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
+    : undefined
 }

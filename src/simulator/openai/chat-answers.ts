@@ -1,4 +1,6 @@
 /** What the simulated model says to a chat request and how its tokens are counted; pure functions, no wire. */
+import { isJsonObject } from '../json.ts'
+import { wordCount } from '../text-pieces.ts'
 import type { AnswerShape } from './behaviours.ts'
 
 /**
@@ -19,7 +21,7 @@ export function chatAnswer(request: ChatRequest, shape: AnswerShape): ChatAnswer
   const whole = toolCalls.length > 0 ? '' : (shape.text ?? answerText(request, messages))
   const limitWords = numberOrNull(request.max_completion_tokens) ?? numberOrNull(request.max_tokens)
   const text = limitWords === null ? whole : firstWords(whole, limitWords)
-  const isForced = isRecord(request.tool_choice)
+  const isForced = isJsonObject(request.tool_choice)
   return {
     text,
     toolCalls,
@@ -80,10 +82,10 @@ interface ReadMessage {
 }
 
 function readMessage(message: unknown): ReadMessage {
-  if (!isRecord(message)) return { role: '', text: '', imageCount: 0 }
+  if (!isJsonObject(message)) return { role: '', text: '', imageCount: 0 }
   const role = typeof message.role === 'string' ? message.role : ''
   if (!Array.isArray(message.content)) return { role, text: textOrEmpty(message.content), imageCount: 0 }
-  const parts = message.content.filter(isRecord)
+  const parts = message.content.filter(isJsonObject)
   const text = parts
     .map((part) => textOrEmpty(part.text))
     .filter((each) => each !== '')
@@ -115,7 +117,7 @@ function jsonAnswerText(
   format: unknown,
   facts: { model: string; messageCount: number; quoted: string },
 ): string | null {
-  if (!isRecord(format)) return null
+  if (!isJsonObject(format)) return null
   if (format.type === 'json_object') {
     return JSON.stringify({
       about: 'This is the simulated upstream.',
@@ -125,15 +127,15 @@ function jsonAnswerText(
     })
   }
   if (format.type !== 'json_schema') return null
-  const schema = isRecord(format.json_schema) ? format.json_schema.schema : format.schema
+  const schema = isJsonObject(format.json_schema) ? format.json_schema.schema : format.schema
   return JSON.stringify(sampleOf(schema, 'value', 0))
 }
 
 function calledTools(request: ChatRequest, last: ReadMessage | undefined): readonly ToolCall[] {
-  const tools = Array.isArray(request.tools) ? request.tools.filter(isRecord).map(readTool) : []
+  const tools = Array.isArray(request.tools) ? request.tools.filter(isJsonObject).map(readTool) : []
   const [first] = tools
   if (first === undefined || request.tool_choice === 'none') return []
-  if (isRecord(request.tool_choice)) {
+  if (isJsonObject(request.tool_choice)) {
     const named = readTool(request.tool_choice).name
     return tools.filter((tool) => tool.name === named).map(callOf)
   }
@@ -150,7 +152,7 @@ interface ReadTool {
 
 /** `{"function":{"name"}}` in chat, `{"name"}` in responses. */
 function readTool(tool: Readonly<Record<string, unknown>>): ReadTool {
-  const described = isRecord(tool.function) ? tool.function : tool
+  const described = isJsonObject(tool.function) ? tool.function : tool
   return { name: textOrEmpty(described.name), parameters: described.parameters }
 }
 
@@ -166,7 +168,7 @@ const MAX_SCHEMA_DEPTH = 8
 
 /** A value that fits the common parts of a JSON Schema. */
 function sampleOf(schema: unknown, name: string, depth: number): unknown {
-  if (!isRecord(schema) || depth > MAX_SCHEMA_DEPTH) return null
+  if (!isJsonObject(schema) || depth > MAX_SCHEMA_DEPTH) return null
   if (schema.const !== undefined) return schema.const
   if (Array.isArray(schema.enum)) return schema.enum[0]
   const variants = schema.anyOf ?? schema.oneOf
@@ -185,7 +187,7 @@ function sampleOf(schema: unknown, name: string, depth: number): unknown {
     case 'null':
       return null
     default: {
-      const properties = isRecord(schema.properties) ? schema.properties : {}
+      const properties = isJsonObject(schema.properties) ? schema.properties : {}
       return Object.fromEntries(
         Object.entries(properties).map(([key, value]) => [key, sampleOf(value, key, depth + 1)]),
       )
@@ -235,29 +237,8 @@ function usageOf(prompt: number, completion: number, details: { cached?: number;
   }
 }
 
-/** How many runs without white space. */
-export function wordCount(text: string): number {
-  return text.match(/\S+/g)?.length ?? 0
-}
-
 function firstWords(text: string, limitCount: number): string {
   return (text.match(/\s*\S+/g) ?? []).slice(0, limitCount).join('')
-}
-
-/** A text in pieces: one for each word with the white space before it, or so many of about the same length, by characters. */
-export function textPieces(text: string, pieceCount: number | undefined): readonly string[] {
-  if (pieceCount === undefined) return text.match(/\s*\S+\s*$|\s*\S+/g) ?? (text === '' ? [] : [text])
-  const characters = [...text]
-  const count = Math.max(1, pieceCount)
-  return Array.from({ length: count }, (_, index) =>
-    characters
-      .slice(Math.floor((index * characters.length) / count), Math.floor(((index + 1) * characters.length) / count))
-      .join(''),
-  )
-}
-
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 export function textOrEmpty(value: unknown): string {

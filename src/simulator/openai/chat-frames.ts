@@ -1,6 +1,9 @@
 /** Spells a chat answer on the wire: whole as JSON, or as the frames of an event stream; pure functions. */
+
+import { isJsonObject } from '../json.ts'
+import { textPieces, withHugePiece } from '../text-pieces.ts'
 import type { AnswerShape } from './behaviours.ts'
-import { type ChatAnswer, type ChatRequest, isRecord, type ToolCall, textOrEmpty, textPieces } from './chat-answers.ts'
+import { type ChatAnswer, type ChatRequest, type ToolCall, textOrEmpty } from './chat-answers.ts'
 
 /** The body of an answer that is not a stream. */
 export function chatCompletionBody(request: ChatRequest, answer: ChatAnswer, about: AnswerFacts): string {
@@ -50,7 +53,7 @@ export interface Frame {
 export function chatCompletionFrames(request: ChatRequest, answer: ChatAnswer, about: AnswerFacts): readonly Frame[] {
   const { shape } = about
   const usageMode = shape.usage ?? 'when_asked'
-  const isAsked = isRecord(request.stream_options) && request.stream_options.include_usage === true
+  const isAsked = isJsonObject(request.stream_options) && request.stream_options.include_usage === true
   const isUsageSeparate = usageMode === 'always' || (usageMode === 'when_asked' && isAsked)
   const usageText = JSON.stringify(answer.usage)
   const model = shape.answeredModel ?? textOrEmpty(request.model)
@@ -71,10 +74,11 @@ export function chatCompletionFrames(request: ChatRequest, answer: ChatAnswer, a
   if (shape.isAzure === true) frames.push({ kind: 'before', text: AZURE_FIRST_FRAME })
   const roleContent = answer.toolCalls.length > 0 ? 'null' : '""'
   add('role', `{"role":"assistant","content":${roleContent},"refusal":null}`)
-  for (const piece of textPieces(shape.reasoningText ?? '', undefined)) {
+  for (const piece of textPieces(shape.reasoningText ?? '', {})) {
     add('content', `{"${shape.reasoningField ?? 'reasoning_content'}":${JSON.stringify(piece)}}`)
   }
-  for (const piece of contentPieces(answer.text, shape)) add('content', `{"content":${JSON.stringify(piece)}}`)
+  const pieces = withHugePiece(textPieces(answer.text, { pieceCount: shape.deltaCount }), shape.hugeFrameBytes)
+  for (const piece of pieces) add('content', `{"content":${JSON.stringify(piece)}}`)
   for (const [index, call] of answer.toolCalls.entries()) {
     for (const delta of toolCallDeltas(call, index)) add('content', `{"tool_calls":[${delta}]}`)
   }
@@ -95,13 +99,6 @@ const FINISH_ENDS: Partial<Record<NonNullable<AnswerShape['usage']>, (usageText:
 
 const AZURE_FIRST_FRAME =
   'data: {"choices":[],"created":0,"id":"","model":"","object":"","prompt_filter_results":[{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"}}}]}\n\n'
-
-function contentPieces(text: string, shape: AnswerShape): readonly string[] {
-  const pieces = textPieces(text, shape.deltaCount)
-  if (shape.hugeFrameBytes === undefined) return pieces
-  const [first = '', ...rest] = pieces
-  return [first + 'x'.repeat(shape.hugeFrameBytes), ...rest]
-}
 
 function wholeToolCall(call: ToolCall): unknown {
   return { id: call.id, type: 'function', function: { name: call.name, arguments: call.argumentsText } }

@@ -1,25 +1,31 @@
-/** Sends an answer over an exchange: its pace, its cuts, its compression and the faults that strike after the status; not its content. */
-import type { AnswerHead, HttpExchange } from '../http-listener.ts'
-import type { ReceivedRequest, Recording } from '../recording.ts'
-import type { AnswerShape, Behaviour, ScriptedAnswer } from './behaviours.ts'
+/** Sends an answer of OpenAI's over an exchange: its compression, its heartbeats and the faults that strike after the status; not its content. */
+import {
+  answerWhole,
+  BODY_CHUNK_BYTES,
+  cutBytes,
+  type Delivery,
+  deliverScript,
+  type Ending,
+  finish,
+  pause,
+  sendHead,
+  wirePieces,
+  write,
+  writePaced,
+} from '../delivery.ts'
+import type { AnswerHead } from '../http-listener.ts'
+import type { AnswerShape, Behaviour } from './behaviours.ts'
 import type { Frame } from './chat-frames.ts'
 
 /** Sends a stream or a whole body as the behaviour wants it, and records how it ended. Resolves then, or when the client has left. */
-export async function deliver(delivery: Delivery, answer: DeliveredAnswer): Promise<void> {
+export async function deliver(delivery: Delivery<Behaviour>, answer: DeliveredAnswer): Promise<void> {
   const { behaviour } = delivery
   const wantsEarlyHead = 'frames' in answer && behaviour.isHeadSentEarly !== false
   if (behaviour.kind === 'script') return deliverScript(delivery, behaviour)
-  if (behaviour.kind === 'silent' && behaviour.after === 'head') return sendHead(delivery, answer)
+  if (behaviour.kind === 'silent' && behaviour.after === 'head') return sendAnswerHead(delivery, answer)
   if (!wantsEarlyHead && !(await pause(delivery, behaviour.firstTokenDelayMs ?? 0))) return
   if ('frames' in answer) return deliverFrames(delivery, answer)
   return deliverBody(delivery, answer)
-}
-
-export interface Delivery {
-  readonly exchange: HttpExchange
-  readonly behaviour: Behaviour
-  readonly request: ReceivedRequest
-  readonly recording: Recording
 }
 
 export type DeliveredAnswer = FrameAnswer | BodyAnswer
@@ -36,47 +42,28 @@ export interface BodyAnswer {
   readonly isChunked?: boolean
 }
 
-/** How an answer leaves the wire when all that is sent has been sent. */
-type Ending = 'clean' | 'close' | 'reset' | 'silent'
-
-async function deliverFrames(delivery: Delivery, answer: FrameAnswer): Promise<void> {
-  const { exchange, behaviour } = delivery
+async function deliverFrames(delivery: Delivery<Behaviour>, answer: FrameAnswer): Promise<void> {
+  const { behaviour } = delivery
   const { frames, ending } = planned(answer.frames, behaviour)
-  sendHead(delivery, answer)
+  sendAnswerHead(delivery, answer)
   const isHeartbeatWanted = behaviour.isHeadSentEarly !== false
   if (isHeartbeatWanted && !(await awaitFirstToken(delivery))) return
-  const pieces = wirePieces(frames, behaviour)
-  const isUnpaced = behaviour.delayMs === undefined && behaviour.cutEveryBytes === undefined
-  if (isUnpaced) {
-    // One write for all chunks keeps an upstream under load cheap.
-    exchange.writeChunks(pieces)
-    sent(delivery, pieces.length)
-    await exchange.drained()
-    return finish(delivery, ending)
-  }
-  await writePaced(delivery, pieces)
-  finish(delivery, ending)
+  const texts = behaviour.isInOneChunk === true ? [joined(frames)] : frames.map((frame) => frame.text)
+  await write(
+    delivery,
+    behaviour.contentEncoding === 'gzip' ? compressed(texts, behaviour) : wirePieces(texts, behaviour),
+  )
+  finish(delivery, { ending, isWhole: behaviour.kind !== 'dying' })
 }
 
-/** Piece by piece. Stops without a word when the client leaves. */
-async function writePaced(delivery: Delivery, pieces: readonly (string | Uint8Array)[]): Promise<void> {
-  const { exchange } = delivery
-  const delayMs = delivery.behaviour.delayMs ?? 0
-  for (let index = 0; index < pieces.length && exchange.isOpen(); index += 1) {
-    // Awaited here and not in a function of its own: with a thousand streams at once that is the larger part of the cost.
-    if (index > 0) await new Promise<void>((resolve) => afterPause(resolve, delayMs))
-    const piece = pieces[index]
-    if (piece === undefined || !exchange.isOpen()) return
-    exchange.writeChunks([piece])
-    sent(delivery, 1)
-    if (exchange.isBehind()) await exchange.drained()
-  }
+function joined(frames: readonly Frame[]): string {
+  return frames.map((frame) => frame.text).join('')
 }
 
-/** Without a pause a turn of the event loop, so that a reader in the same process can see two pieces apart. */
-function afterPause(resolve: () => void, durationMs: number): void {
-  if (durationMs > 0) setTimeout(resolve, durationMs)
-  else setImmediate(resolve)
+function compressed(texts: readonly string[], shape: AnswerShape): readonly Uint8Array[] {
+  const { cutEveryBytes, ...uncut } = shape
+  const bytes = Bun.gzipSync(wirePieces(texts, uncut).join(''))
+  return cutBytes(bytes, cutEveryBytes ?? bytes.length)
 }
 
 /** What of the frames is sent, with the error that takes their place, and how it ends then. */
@@ -167,22 +154,7 @@ function streamErrorText(behaviour: StreamErrorBehaviour): string {
   }
 }
 
-/** Frames as they are written: line ends, compression, cuts. */
-function wirePieces(frames: readonly Frame[], shape: AnswerShape): readonly (string | Uint8Array)[] {
-  const texts = frames.map((frame) => (shape.lineEnd === '\r\n' ? frame.text.replaceAll('\n', '\r\n') : frame.text))
-  if (shape.contentEncoding === 'gzip') return cut(Bun.gzipSync(texts.join('')), shape.cutEveryBytes)
-  if (shape.cutEveryBytes !== undefined) return cut(Buffer.from(texts.join('')), shape.cutEveryBytes)
-  return shape.isInOneChunk === true ? [texts.join('')] : texts
-}
-
-function cut(bytes: Uint8Array, everyBytes: number | undefined): readonly Uint8Array[] {
-  if (everyBytes === undefined) return [bytes]
-  const pieces: Uint8Array[] = []
-  for (let start = 0; start < bytes.length; start += everyBytes) pieces.push(bytes.subarray(start, start + everyBytes))
-  return pieces
-}
-
-async function awaitFirstToken(delivery: Delivery): Promise<boolean> {
+async function awaitFirstToken(delivery: Delivery<Behaviour>): Promise<boolean> {
   const { exchange, behaviour } = delivery
   const untilMs = performance.now() + (behaviour.firstTokenDelayMs ?? 0)
   const heartbeat = `${behaviour.heartbeatText ?? ': OPENROUTER PROCESSING'}\n\n`
@@ -195,74 +167,30 @@ async function awaitFirstToken(delivery: Delivery): Promise<boolean> {
   }
 }
 
-async function deliverBody(delivery: Delivery, answer: BodyAnswer): Promise<void> {
-  const { exchange, behaviour } = delivery
+async function deliverBody(delivery: Delivery<Behaviour>, answer: BodyAnswer): Promise<void> {
+  const { behaviour } = delivery
   const plain = typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body
   const bytes = behaviour.contentEncoding === 'gzip' ? Bun.gzipSync(new Uint8Array(plain)) : plain
-  const ending = bodyEnding(behaviour)
-  const isSimple = ending === 'clean' && behaviour.cutEveryBytes === undefined && answer.isChunked !== true
-  if (isSimple) {
-    const { request, recording } = delivery
-    request.status = answer.head.status
-    request.chunksSent += 1
-    recording.end(request, 'finished', Date.now())
-    return exchange.answer(completeHead(answer.head, behaviour), bytes)
-  }
-  sendHead(delivery, answer)
+  const isStruck = behaviour.kind === 'silent' || behaviour.kind === 'dying'
+  const isSimple = !isStruck && behaviour.cutEveryBytes === undefined && answer.isChunked !== true
+  if (isSimple) return answerWhole(delivery, completeHead(answer.head, behaviour), bytes)
+  sendAnswerHead(delivery, answer)
   const quarters = 'afterChunks' in behaviour ? (behaviour.afterChunks ?? 2) : 2
-  const sentBytes =
-    ending === 'clean' ? bytes : bytes.subarray(0, Math.floor((bytes.length * Math.min(quarters, 3)) / 4))
-  await writePaced(delivery, cut(sentBytes, behaviour.cutEveryBytes ?? BODY_CHUNK_BYTES))
-  finish(delivery, ending === 'cut_clean' ? 'clean' : ending)
+  const sentBytes = isStruck ? bytes.subarray(0, Math.floor((bytes.length * Math.min(quarters, 3)) / 4)) : bytes
+  await writePaced(delivery, cutBytes(sentBytes, behaviour.cutEveryBytes ?? BODY_CHUNK_BYTES))
+  finish(delivery, { ending: bodyEnding(behaviour), isWhole: !isStruck })
 }
 
-const BODY_CHUNK_BYTES = 16 * 1024
-
-function bodyEnding(behaviour: Behaviour): Ending | 'cut_clean' {
+function bodyEnding(behaviour: Behaviour): Ending {
   if (behaviour.kind === 'silent') return 'silent'
-  if (behaviour.kind !== 'dying') return 'clean'
-  const how = behaviour.how ?? 'reset'
-  return how === 'clean' ? 'cut_clean' : how
+  return behaviour.kind === 'dying' ? (behaviour.how ?? 'reset') : 'clean'
 }
 
-async function deliverScript(delivery: Delivery, script: ScriptedAnswer & AnswerShape): Promise<void> {
-  const { exchange } = delivery
-  const headers = Object.entries(script.headers ?? { 'content-type': 'text/event-stream; charset=utf-8' })
-  delivery.request.status = script.status ?? 200
-  exchange.writeHead({ status: script.status ?? 200, headers })
-  if (!(await pause(delivery, script.firstTokenDelayMs ?? 0))) return
-  await writePaced(delivery, script.chunks)
-  finish(delivery, script.ending ?? 'clean')
-}
-
-function sendHead(delivery: Delivery, answer: DeliveredAnswer): void {
-  delivery.request.status = answer.head.status
-  delivery.exchange.writeHead(completeHead(answer.head, delivery.behaviour))
+function sendAnswerHead(delivery: Delivery<Behaviour>, answer: DeliveredAnswer): void {
+  sendHead(delivery, completeHead(answer.head, delivery.behaviour))
 }
 
 function completeHead(head: AnswerHead, shape: AnswerShape): AnswerHead {
   if (shape.contentEncoding === undefined) return head
   return { status: head.status, headers: [...head.headers, ['content-encoding', shape.contentEncoding]] }
-}
-
-function sent(delivery: Delivery, count: number): void {
-  if (delivery.request.endedAtMs !== null) return
-  delivery.request.chunksSent += count
-  delivery.recording.changed()
-}
-
-/** False when the client has left meanwhile. */
-async function pause(delivery: Delivery, durationMs: number): Promise<boolean> {
-  if (durationMs > 0) await new Promise((resolve) => setTimeout(resolve, durationMs))
-  return delivery.exchange.isOpen()
-}
-
-function finish(delivery: Delivery, ending: Ending): void {
-  const { exchange, behaviour, request, recording } = delivery
-  if (ending === 'silent' || request.endedAtMs !== null) return
-  const isWhole = ending === 'clean' && behaviour.kind !== 'dying'
-  // Recorded first: the other side must not be able to learn of the end before the record shows it.
-  recording.end(request, isWhole ? 'finished' : 'broken', Date.now())
-  if (ending === 'clean') exchange.end()
-  else exchange[ending]()
 }

@@ -1,8 +1,9 @@
 /** What the simulated endpoints are given of a call, and the small pieces their answers are made of. */
 import type { AnswerHead } from '../http-listener.ts'
+import { isJsonObject } from '../json.ts'
 import { headerValue, type ReceivedRequest } from '../recording.ts'
 import type { AnswerShape } from './behaviours.ts'
-import { type ChatRequest, isRecord, textOrEmpty } from './chat-answers.ts'
+import { type ChatRequest, textOrEmpty } from './chat-answers.ts'
 import type { DeliveredAnswer } from './delivery.ts'
 
 export interface EndpointCall {
@@ -66,6 +67,6 @@ export function textsOf(input: unknown): readonly string[] {
   return input.map((each) => {
     if (typeof each === 'string') return each
     if (Array.isArray(each)) return each.join(' ')
-    return isRecord(each) ? textOrEmpty(each.text) : ''
+    return isJsonObject(each) ? textOrEmpty(each.text) : ''
   })
 }

@@ -1,5 +1,6 @@
 /** The simulated endpoints around chat that keep nothing: legacy completions, embeddings, images, audio, moderations. */
-import { type ChatRequest, textOrEmpty, textPieces, wordCount } from './chat-answers.ts'
+import { textPieces, wordCount } from '../text-pieces.ts'
+import { type ChatRequest, textOrEmpty } from './chat-answers.ts'
 import type { Frame } from './chat-frames.ts'
 import type { DeliveredAnswer } from './delivery.ts'
 import { type EndpointCall, jsonAnswer, multipartOf, STREAM_HEAD, simulatedId, textsOf } from './endpoint-call.ts'
@@ -26,7 +27,7 @@ export function completion(call: EndpointCall): DeliveredAnswer {
     kind,
     text: `data: ${JSON.stringify({ ...start, ...rest })}\n\n`,
   })
-  const frames = textPieces(text, call.shape.deltaCount).map((piece) =>
+  const frames = textPieces(text, { pieceCount: call.shape.deltaCount }).map((piece) =>
     chunk('content', { choices: [{ text: piece, index: 0, logprobs: null, finish_reason: null }] }),
   )
   frames.push(chunk('after', { choices: [{ text: '', index: 0, logprobs: null, finish_reason: 'stop' }] }))

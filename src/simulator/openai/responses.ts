@@ -1,5 +1,7 @@
 /** The simulated Responses API: named events, and stored responses that belong to the credential that made them. */
-import { chatAnswer, isRecord, textOrEmpty, textPieces } from './chat-answers.ts'
+import { isJsonObject } from '../json.ts'
+import { textPieces } from '../text-pieces.ts'
+import { chatAnswer, textOrEmpty } from './chat-answers.ts'
 import type { Frame } from './chat-frames.ts'
 import type { DeliveredAnswer } from './delivery.ts'
 import { type EndpointCall, JSON_HEAD, jsonAnswer, STREAM_HEAD, simulatedId } from './endpoint-call.ts'
@@ -49,7 +51,7 @@ export function createResponse(call: EndpointCall): DeliveredAnswer {
   }
   if (request.store !== false) call.objects.responses.set(response.id, response)
   if (request.stream !== true) return { head: JSON_HEAD, body: `${JSON.stringify(response, null, 2)}\n` }
-  const pieces = textPieces(answer.text, call.shape.deltaCount)
+  const pieces = textPieces(answer.text, { pieceCount: call.shape.deltaCount })
   return { head: STREAM_HEAD, frames: responseFrames(response, pieces) }
 }
 
@@ -89,14 +91,14 @@ interface ItemFacts {
 }
 
 function addItem({ add, item, index, pieces }: ItemFacts): void {
-  const itemId = isRecord(item) ? item.id : ''
+  const itemId = isJsonObject(item) ? item.id : ''
   const place = { item_id: itemId, output_index: index }
-  const isCall = isRecord(item) && item.type === 'function_call'
+  const isCall = isJsonObject(item) && item.type === 'function_call'
   const empty = isCall ? { arguments: '' } : { content: [] }
   add('role', 'response.output_item.added', { output_index: index, item: { ...item, status: 'in_progress', ...empty } })
   if (isCall) {
     const argumentsText = textOrEmpty(item.arguments)
-    for (const delta of textPieces(argumentsText, 4))
+    for (const delta of textPieces(argumentsText, { pieceCount: 4 }))
       add('content', 'response.function_call_arguments.delta', { ...place, delta })
     add('after', 'response.function_call_arguments.done', { ...place, arguments: argumentsText })
   } else {
