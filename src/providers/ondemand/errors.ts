@@ -6,9 +6,9 @@
  * answers `{"error_msg":"404 Route Not Found"}` or `{"message":"no Route matched with those values"}`, or an HTML page.
  */
 import type { FailureKind } from '../../domain.ts'
-import { UpstreamError, type UpstreamErrorBody } from '../../errors.ts'
-import { errorBody } from '../../formats/openai.ts'
+import { UpstreamError } from '../../errors.ts'
 import { readRetryAfter } from '../classify-refusal.ts'
+import { refusalBody } from '../text-tools/refuse-request.ts'
 
 export interface Refusal {
   /** Of the answer, or 200 when the error came inside a stream. */
@@ -41,14 +41,8 @@ export function classifyRefusal(refusal: Refusal): UpstreamError {
     code,
     retryAfterMs:
       row.kind === 'rate_limited' ? (readRetryAfter(refusal.headers, refusal.now) ?? refusal.rateLimitRestMs) : null,
-    body: bodyOf({ status: told, code, message }),
+    body: refusalBody({ status: told, code, message }),
   })
-}
-
-/** A refusal of our own, before anything is sent: the client's request cannot be honoured. */
-export function refuseRequest(message: string, error: { code: string; param: string | null }): UpstreamError {
-  const body = bodyOf({ status: 400, message, ...error })
-  return new UpstreamError('bad_request', message, { status: 400, code: error.code, body })
 }
 
 /** Without these words nothing would be known of a refusal but its status. */
@@ -177,10 +171,4 @@ const leastSecretLength = 4
 function cut(text: string, secrets: readonly string[]): string {
   const worthCutting = secrets.filter((secret) => secret.length >= leastSecretLength)
   return worthCutting.reduce((rest, secret) => rest.replaceAll(secret, '[credential]'), text)
-}
-
-function bodyOf(error: { status: number; code: string; message: string; param?: string | null }): UpstreamErrorBody {
-  const type = error.status >= 500 ? 'server_error' : 'invalid_request_error'
-  const body = errorBody({ message: error.message, type, param: error.param ?? null, code: error.code })
-  return { contentType: 'application/json', bytes: new Uint8Array(Buffer.from(JSON.stringify(body))) }
 }

@@ -1,32 +1,44 @@
 /**
- * The steps of an answer as they come from the network: bytes, characters and events cut anywhere are put together again. What they say is
- * read elsewhere.
+ * The steps of an answer to a query as they come from the network: characters and events cut anywhere are put together again. What they say
+ * is read elsewhere.
  */
 import { createParser } from 'eventsource-parser'
 import { UpstreamError } from '../../errors.ts'
-import { connectionError, decodedBody } from '../upstream-fetch.ts'
-import { createEventReader, type Step, type StreamEnd } from './read-events.ts'
+import { type AnswerEnd, type AnswerSource, createAnswerSource, type Step } from '../text-tools/answer-source.ts'
+import { createEventReader, readWholeAnswer, type StreamEnd } from './read-events.ts'
+import { parsed, readText } from './send-request.ts'
 
-export interface EventSource {
-  /** What one piece of the network says, perhaps nothing; null when the stream is over. Throws UpstreamError when the connection breaks. */
-  next(): Promise<readonly Step[] | null>
-  /** After null: how it ended. */
-  end(): StreamEnd
-  /** Nothing more is wanted: the upstream is stopped. */
-  cancel(): void
+export interface SourceOptions {
+  readonly signal: AbortSignal
+  /** The limit that was sent upstream; null: none was. */
+  readonly maxTokens: number | null
+  readonly readError: (text: string) => UpstreamError
 }
 
-const drainMs = 1000
 /** The event that repeats the whole answer is one line; longer than this is no answer. */
 const maxEventCharacters = 64 * 1024 * 1024
 
-export function createEventSource(response: Response, signal: AbortSignal): EventSource {
+/** An upstream that answers whole although a stream was asked for is read as a stream of one step. */
+export function createEventSource(response: Response, options: SourceOptions): AnswerSource {
+  if (!/\bjson\b/i.test(response.headers.get('content-type') ?? '')) return createStreamSource(response, options)
+  let whole: StreamEnd | null = null
+  return {
+    async next() {
+      if (whole !== null) return null
+      const text = await readText(response, options.signal)
+      whole = readWholeAnswer(parsed(text))
+      if (whole === null) throw options.readError(text)
+      return []
+    },
+    end: () => withReason(whole ?? { isComplete: false, text: '', usage: null }, options),
+    cancel: () => void response.body?.cancel().catch(() => {}),
+  }
+}
+
+function createStreamSource(response: Response, options: SourceOptions): AnswerSource {
   const events = createEventReader()
-  const body = decodedBody(response)?.getReader() ?? null
   const decoder = new TextDecoder()
   let steps: Step[] = []
-  let isOver = body === null
-  let isDraining = false
   const parser = createParser({
     maxBufferSize: maxEventCharacters,
     onEvent: ({ data }) => steps.push(events.read(data)),
@@ -36,53 +48,24 @@ export function createEventSource(response: Response, signal: AbortSignal): Even
     },
   })
 
-  function take(): readonly Step[] {
+  function feed(text: string): readonly Step[] {
+    parser.feed(text)
     const taken = steps
     steps = []
     return taken
   }
 
-  function cancel(): void {
-    isOver = true
-    if (!isDraining) body?.cancel().catch(() => {})
+  const reader = {
+    push: (bytes: Uint8Array) => feed(decoder.decode(bytes, { stream: true })),
+    // The last event may lack its blank line.
+    finish: () => feed(`${decoder.decode()}\n\n`),
+    end: () => withReason(events.end(), options),
   }
+  return createAnswerSource(response, options.signal, { reader, lingerMs: null })
+}
 
-  /** After the last word the connection is read to its end, so that it serves another call. */
-  async function drain(reader: { read(): Promise<{ done: boolean }>; cancel(): Promise<void> }): Promise<void> {
-    isOver = true
-    isDraining = true
-    const late = setTimeout(() => reader.cancel().catch(() => {}), drainMs)
-    try {
-      while (!(await reader.read()).done);
-    } catch {
-      // It was of no more use.
-    } finally {
-      clearTimeout(late)
-    }
-  }
-
-  return {
-    async next() {
-      if (isOver || body === null) return null
-      try {
-        const { done, value } = await body.read()
-        if (done) {
-          isOver = true
-          // The last event may lack its blank line.
-          parser.feed(`${decoder.decode()}\n\n`)
-        } else parser.feed(decoder.decode(value, { stream: true }))
-      } catch (cause) {
-        cancel()
-        // What breaks after the last word takes nothing away from the answer.
-        if (!signal.aborted && events.end().isComplete) return null
-        throw connectionError(cause, signal)
-      }
-      const taken = take()
-      if (taken.some((step) => step.kind === 'error')) cancel()
-      else if (!isOver && taken.some((step) => step.kind === 'done')) drain(body)
-      return taken
-    },
-    end: events.end,
-    cancel,
-  }
+/** OnDemand tells no reason: only a limit that we sent can have been reached. */
+function withReason(end: StreamEnd, { maxTokens }: SourceOptions): AnswerEnd {
+  const isCutShort = maxTokens !== null && end.usage !== null && end.usage.outputTokens >= maxTokens
+  return { ...end, reason: isCutShort ? 'length' : 'stop' }
 }

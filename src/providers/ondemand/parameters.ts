@@ -2,7 +2,7 @@
  * From OpenAI's parameters to OnDemand's names and ranges (https://docs.on-demand.io/reference/submitquery). What it cannot honour
  * is never silent: it is named, for the caller to tell or to refuse.
  */
-import { isRecord } from '../../formats/is-record.ts'
+import { findUnsupported } from '../text-tools/find-unsupported.ts'
 
 export interface Parameters {
   /** `modelConfigs` of the query. */
@@ -23,7 +23,6 @@ export function readParameters(
 ): Parameters {
   const modelConfigs: Record<string, unknown> = {}
   const dropped: string[] = []
-  const ignored: string[] = []
   for (const { name, own, max } of ranges) {
     const value = request[name]
     if (typeof value !== 'number') continue
@@ -38,13 +37,15 @@ export function readParameters(
   const maxTokens = settings.isMaxTokensSent && typeof limit === 'number' ? limit : null
   if (maxTokens !== null) modelConfigs.maxTokens = maxTokens
 
-  for (const [name, value] of Object.entries(request)) {
-    if (understood.has(name) || !isAsking(name, value)) continue
-    if (limits.has(name) && settings.isMaxTokensSent) continue
-    if (harmless.has(name)) ignored.push(name)
-    else dropped.push(name)
+  const unsupported = findUnsupported(request, settings.isMaxTokensSent ? new Set([...honoured, ...limits]) : honoured)
+  dropped.push(...unsupported.dropped)
+  return {
+    modelConfigs,
+    reasoningEffort: effortOf(request.reasoning_effort),
+    maxTokens,
+    dropped,
+    ignored: unsupported.ignored,
   }
-  return { modelConfigs, reasoningEffort: effortOf(request.reasoning_effort), maxTokens, dropped, ignored }
 }
 
 const ranges = [
@@ -55,30 +56,8 @@ const ranges = [
 ] as const
 
 const maxStops = 4
-const limits = new Set(['max_tokens', 'max_completion_tokens'])
-
-/** Honoured here, or by those who read tools, messages and streams. */
-const understood = new Set([
-  ...['model', 'messages', 'stream', 'stream_options', 'response_format', 'reasoning_effort', 'stop'],
-  ...['temperature', 'top_p', 'presence_penalty', 'frequency_penalty'],
-  ...['tools', 'tool_choice', 'parallel_tool_calls', 'functions', 'function_call'],
-])
-
-/** They are notes for OpenAI's own books. */
-const harmless = new Set([
-  ...['user', 'metadata', 'store', 'service_tier'],
-  ...['safety_identifier', 'prompt_cache_key', 'prompt_cache_retention'],
-])
-
-/** A value that asks for what is so anyway asks for nothing. */
-function isAsking(name: string, value: unknown): boolean {
-  if (value === null || value === undefined || value === false) return false
-  if (name === 'n') return value !== 1
-  if (name === 'top_logprobs') return value !== 0
-  if (name === 'modalities') return !(Array.isArray(value) && value.every((each) => each === 'text'))
-  if (name === 'logit_bias') return !(isRecord(value) && Object.keys(value).length === 0)
-  return true
-}
+const limits = ['max_tokens', 'max_completion_tokens']
+const honoured = new Set(['reasoning_effort', 'stop', 'temperature', 'top_p', 'presence_penalty', 'frequency_penalty'])
 
 function readStop(value: unknown): string[] {
   const list = Array.isArray(value) ? value : [value]

@@ -4,17 +4,18 @@
  */
 import type { Clock } from '../../clock.ts'
 import type { OndemandProviderConfig } from '../../domain.ts'
-import { GatewayError, UpstreamError } from '../../errors.ts'
-import { isRecord } from '../../formats/is-record.ts'
+import { UpstreamError } from '../../errors.ts'
 import type { Attempt, Call, Provider } from '../provider.ts'
-import { createAnswerParser } from '../text-tools/answer-parser.ts'
-import type { AnswerParser } from '../text-tools/tool-call-parser.ts'
-import { type AnswerParts, answerStream, answerWhole, type Talk } from './answer-query.ts'
+import { answerStream, answerWhole } from '../text-tools/answer-call.ts'
+import { droppedHeader } from '../text-tools/find-unsupported.ts'
+import { createConversationParser, isUsageWanted } from '../text-tools/prepare-conversation.ts'
+import { asRefusal, refuseUnsupported } from '../text-tools/refuse-request.ts'
 import { createAuthorized } from './authorized.ts'
 import { nameConversation, splitConversation } from './convert.ts'
-import { classifyRefusal, refuseRequest } from './errors.ts'
+import { classifyRefusal } from './errors.ts'
+import { createEventSource } from './event-source.ts'
 import { type Catalogues, createModels } from './models.ts'
-import { type Prepared, prepareQuery, unsupported } from './prepare-query.ts'
+import { type Prepared, prepareQuery } from './prepare-query.ts'
 import { createRequests } from './send-request.ts'
 import { createSessionMemory, createSessions, type Session, type SessionMemory } from './session.ts'
 import { type Accounts, createSignIn } from './sign-in.ts'
@@ -47,21 +48,23 @@ export function createOndemandProvider(
   async function chat(call: Call, attempt: Attempt): Promise<Response> {
     const prepared = prepareQuery(call, config)
     const asked = await completeQuery(prepared, attempt)
-    const talk = await ask({ call, attempt, prepared, asked })
-    const parts: AnswerParts = {
-      ...talk,
+    const { release, response } = await ask({ call, attempt, prepared, asked })
+    const readError = (text: string) => readErrorInside(text, attempt)
+    const { maxTokens } = prepared.parameters
+    const parts = {
+      source: createEventSource(response, { signal: attempt.signal, maxTokens, readError }),
+      release,
       facts: {
         id: `chatcmpl-${crypto.randomUUID().replaceAll('-', '')}`,
         created: Math.floor(call.time / 1000),
         model: attempt.target.model,
         plan: prepared.plan,
-        parser: createParser(prepared),
+        parser: createConversationParser(prepared),
         isThinkingShown: config.reasoning === 'reasoning_content',
-        maxTokens: prepared.parameters.maxTokens,
       },
       headers: droppedHeader([...prepared.dropped, ...asked.dropped]),
       signal: attempt.signal,
-      readError: (text) => readError(text, attempt),
+      readError,
     }
     if (!call.view.isStream) return answerWhole(parts)
     attempt.isUsageAsked = !isUsageWanted(call)
@@ -77,7 +80,7 @@ export function createOndemandProvider(
     if (effort === null) return { endpointId, fields: { endpointId }, dropped: [] }
     const efforts = await models.reasoningEfforts(endpointId, attempt)
     if (efforts.includes(effort)) return { endpointId, fields: { endpointId, reasoningEffort: effort }, dropped: [] }
-    if (config.unsupported === 'refuse') throw unsupported('reasoning_effort')
+    if (config.unsupported === 'refuse') throw refuseUnsupported('reasoning_effort')
     return { endpointId, fields: { endpointId }, dropped: ['reasoning_effort'] }
   }
 
@@ -123,7 +126,7 @@ export function createOndemandProvider(
   }
 
   /** An error that came with a status of 200. */
-  function readError(text: string, { credential }: Attempt): UpstreamError {
+  function readErrorInside(text: string, { credential }: Attempt): UpstreamError {
     return classifyRefusal({
       status: 200,
       headers: new Headers(),
@@ -142,7 +145,7 @@ export function createOndemandProvider(
         return await chat(call, attempt)
       } catch (cause) {
         if (cause instanceof UpstreamError && cause.kind === 'model_unavailable') models.forget()
-        throw cause instanceof GatewayError && cause.status === 400 ? ownRefusal(cause) : cause
+        throw asRefusal(cause)
       }
     },
     listModels: (credential, signal) => models.list({ credential, signal }),
@@ -169,6 +172,12 @@ export function createOndemandProvider(
   return provider
 }
 
+interface Talk {
+  readonly response: Response
+  /** Gives the session up. The whole answer, or null when it is none that a conversation could go on from. */
+  readonly release: (answer: string | null) => void
+}
+
 interface Asked {
   readonly endpointId: string
   readonly fields: Readonly<Record<string, string>>
@@ -180,12 +189,6 @@ interface Question {
   readonly attempt: Attempt
   readonly prepared: Prepared
   readonly asked: Asked
-}
-
-/** Where nothing has to be taken out of it the text passes as it is. */
-function createParser(prepared: Prepared): AnswerParser {
-  if (prepared.hasTools || prepared.jsonMode.kind !== 'text') return createAnswerParser(prepared)
-  return { push: (text) => [{ type: 'text', text }], end: () => [] }
 }
 
 function createMemory(): Memory {
@@ -203,22 +206,4 @@ function unknownModel(name: string): UpstreamError {
     status: 404,
     code: 'model_not_found',
   })
-}
-
-function ownRefusal(error: GatewayError): UpstreamError {
-  return refuseRequest(error.message, { code: error.code, param: error.param })
-}
-
-function isUsageWanted(call: Call): boolean {
-  const options = call.view.json?.stream_options
-  return isRecord(options) && options.include_usage === true
-}
-
-const mostDroppedNames = 20
-
-/** Names are the client's own words: only what can stand in a header goes there. */
-function droppedHeader(names: readonly string[]): Record<string, string> {
-  const shown = [...new Set(names.map((name) => (/^[\w.-]{1,60}$/.test(name) ? name : 'other')))]
-  const most = shown.length > mostDroppedNames ? [...shown.slice(0, mostDroppedNames), 'other'] : shown
-  return most.length === 0 ? {} : { 'x-any2api-dropped': most.join(', ') }
 }

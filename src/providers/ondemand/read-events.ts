@@ -6,14 +6,7 @@
  * (https://docs.on-demand.io/docs/query-and-responses-modes; recorded streams: https://github.com/mk42-ai/ondemand-hq).
  */
 import type { Usage } from '../../domain.ts'
-
-/** `alive`: nothing a client could show, but the upstream is at work. `error` has upstream's own JSON or words. */
-export type Step =
-  | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'thinking'; readonly text: string }
-  | { readonly kind: 'alive' }
-  | { readonly kind: 'error'; readonly text: string }
-  | { readonly kind: 'done' }
+import type { AnswerEnd, Step } from '../text-tools/answer-source.ts'
 
 export interface EventReader {
   /** `data` of one event, its lines joined. */
@@ -22,14 +15,8 @@ export interface EventReader {
   end(): StreamEnd
 }
 
-export interface StreamEnd {
-  /** False: it was cut. */
-  readonly isComplete: boolean
-  /** The whole answer, where it came only as the repetition at the end; empty otherwise. */
-  readonly text: string
-  /** Null when upstream gave no numbers. */
-  readonly usage: Usage | null
-}
+/** No reason is told. */
+export type StreamEnd = Omit<AnswerEnd, 'reason'>
 
 const alive: Step = { kind: 'alive' }
 const errorMark = '[ERROR]'

@@ -1,14 +1,9 @@
 /** From OpenAI's messages and parameters to a query. */
 import { describe, expect, test } from 'bun:test'
 import { UpstreamError } from '../../../src/errors.ts'
-import {
-  nameConversation,
-  readTurns,
-  splitConversation,
-  systemText,
-  writeQuery,
-} from '../../../src/providers/ondemand/convert.ts'
+import { nameConversation, splitConversation, writeQuery } from '../../../src/providers/ondemand/convert.ts'
 import { readParameters } from '../../../src/providers/ondemand/parameters.ts'
+import { readTurns, systemText } from '../../../src/providers/text-tools/read-turns.ts'
 
 function queryOf(messages: readonly Record<string, unknown>[], instructions: readonly string[] = []): string {
   const turns = readTurns(messages)

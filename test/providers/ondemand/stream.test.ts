@@ -1,13 +1,15 @@
 /** What OnDemand's stream of events becomes, event type by event type, however the bytes are cut. */
 import { describe, expect, test } from 'bun:test'
+import { UpstreamError } from '../../../src/errors.ts'
 import { createEventSource } from '../../../src/providers/ondemand/event-source.ts'
-import type { Step, StreamEnd } from '../../../src/providers/ondemand/read-events.ts'
+import type { StreamEnd } from '../../../src/providers/ondemand/read-events.ts'
+import type { Step } from '../../../src/providers/text-tools/answer-source.ts'
+import { readToolPlan } from '../../../src/providers/text-tools/tool-plan.ts'
 import {
   type AnswerFacts,
   createAnswerAssembler,
   createAnswerWriter,
-} from '../../../src/providers/ondemand/write-answer.ts'
-import { readToolPlan } from '../../../src/providers/text-tools/tool-plan.ts'
+} from '../../../src/providers/text-tools/write-answer.ts'
 
 const ids = '"sessionId":"s1","messageId":"m1"'
 const heartbeat = `event:heartbeat\ndata:{${ids},"time":"2030-01-01T00:00:01Z"}\n\n`
@@ -39,6 +41,12 @@ interface Heard {
   readonly end: StreamEnd
 }
 
+const options = {
+  signal: new AbortController().signal,
+  maxTokens: null,
+  readError: (words: string) => new UpstreamError('server_error', words),
+}
+
 /** Each chunk is one read of the network. */
 async function hear(chunks: readonly Uint8Array<ArrayBuffer>[], ending: 'clean' | 'broken' = 'clean'): Promise<Heard> {
   const waiting = [...chunks]
@@ -53,11 +61,14 @@ async function hear(chunks: readonly Uint8Array<ArrayBuffer>[], ending: 'clean' 
     },
     { highWaterMark: 0 },
   )
-  const source = createEventSource(new Response(body), new AbortController().signal)
+  const source = createEventSource(new Response(body), options)
   const steps: Step[] = []
   for (;;) {
     const next = await source.next()
-    if (next === null) return { steps: merged(steps), end: source.end() }
+    if (next === null) {
+      const { reason: _, ...end } = source.end()
+      return { steps: merged(steps), end }
+    }
     steps.push(...next)
   }
 }
@@ -236,6 +247,18 @@ test('a line of several megabytes is read in time', async () => {
   expect(performance.now() - startedMs).toBeLessThan(3000)
 })
 
+test('a limit that was sent and reached is the reason of the end', async () => {
+  for (const [maxTokens, reason] of [
+    [2, 'length'],
+    [3, 'stop'],
+    [null, 'stop'],
+  ] as const) {
+    const source = createEventSource(new Response(piece('a') + metrics(5, 2) + done), { ...options, maxTokens })
+    while ((await source.next()) !== null);
+    expect(source.end().reason).toBe(reason)
+  }
+})
+
 describe('an answer in OpenAI’s format', () => {
   const facts: AnswerFacts = {
     id: 'chatcmpl-1',
@@ -244,7 +267,6 @@ describe('an answer in OpenAI’s format', () => {
     plan: readToolPlan({}),
     parser: { push: (words) => [{ type: 'text', text: words }], end: () => [] },
     isThinkingShown: true,
-    maxTokens: null,
   }
   const chunksOf = (stream: string) =>
     [...stream.matchAll(/^data: (\{.*)$/gm)].map((match) => JSON.parse(match[1] ?? '') as Record<string, unknown>)
@@ -252,7 +274,7 @@ describe('an answer in OpenAI’s format', () => {
   test('streamed: the role first, one id, the reason, usage, [DONE]', () => {
     const writer = createAnswerWriter(facts)
     const stream =
-      writer.thinking('hm') + writer.text('Hel') + writer.alive() + writer.text('lo') + writer.end(usage(5, 2))
+      writer.thinking('hm') + writer.text('Hel') + writer.alive() + writer.text('lo') + writer.end(usage(5, 2), 'stop')
     const chunks = chunksOf(stream)
     expect(new Set(chunks.map((chunk) => chunk.id)).size).toBe(1)
     expect(chunks.map((chunk) => chunk.choices)).toEqual([
@@ -272,7 +294,7 @@ describe('an answer in OpenAI’s format', () => {
     assembler.thinking('hm')
     assembler.text('Hel')
     assembler.text('lo')
-    expect(assembler.end(usage(5, 2))).toMatchObject({
+    expect(assembler.end(usage(5, 2), 'stop')).toMatchObject({
       object: 'chat.completion',
       choices: [{ message: { role: 'assistant', content: 'Hello', reasoning_content: 'hm' }, finish_reason: 'stop' }],
       usage: { total_tokens: 7 },
@@ -281,19 +303,22 @@ describe('an answer in OpenAI’s format', () => {
 
   test('thinking can be hidden', () => {
     const writer = createAnswerWriter({ ...facts, isThinkingShown: false })
-    expect(writer.thinking('secret') + writer.thinking('secret') + writer.end(null)).not.toContain('secret')
+    expect(writer.thinking('secret') + writer.thinking('secret') + writer.end(null, 'stop')).not.toContain('secret')
     const assembler = createAnswerAssembler({ ...facts, isThinkingShown: false })
     assembler.thinking('secret')
-    expect(JSON.stringify(assembler.end(null))).not.toContain('secret')
+    expect(JSON.stringify(assembler.end(null, 'stop'))).not.toContain('secret')
   })
 
-  test('a limit that was sent and reached is the reason of the end', () => {
-    const writer = createAnswerWriter({ ...facts, maxTokens: 2 })
-    expect(writer.text('Hel') + writer.end(usage(5, 2))).toContain('"finish_reason":"length"')
+  test('the reason and the details of the usage are told', () => {
+    const counts = { ...usage(5, 2), cachedTokens: 4, reasoningTokens: 1 }
+    const told = createAnswerWriter(facts).end(counts, 'length')
+    expect(told).toContain('"finish_reason":"length"')
+    expect(told).toContain('"prompt_tokens_details":{"cached_tokens":4}')
+    expect(told).toContain('"completion_tokens_details":{"reasoning_tokens":1}')
   })
 
   test('without numbers from upstream there is no usage', () => {
-    expect(createAnswerWriter(facts).end(null)).not.toContain('usage')
-    expect(createAnswerAssembler(facts).end(null)).not.toHaveProperty('usage')
+    expect(createAnswerWriter(facts).end(null, 'stop')).not.toContain('usage')
+    expect(createAnswerAssembler(facts).end(null, 'stop')).not.toHaveProperty('usage')
   })
 })

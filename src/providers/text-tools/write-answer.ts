@@ -3,9 +3,9 @@
  * is not their business.
  */
 import type { Usage } from '../../domain.ts'
-import type { AnswerEvent, AnswerParser } from '../text-tools/tool-call-parser.ts'
-import { assistantMessage, callDelta, finishReason, type ToolCall } from '../text-tools/tool-call-wire.ts'
-import type { ToolPlan } from '../text-tools/tool-plan.ts'
+import type { AnswerEvent, AnswerParser } from './tool-call-parser.ts'
+import { assistantMessage, callDelta, finishReason, type ToolCall } from './tool-call-wire.ts'
+import type { ToolPlan } from './tool-plan.ts'
 
 /** What an answer says of itself and of what it was asked. */
 export interface AnswerFacts {
@@ -17,8 +17,6 @@ export interface AnswerFacts {
   /** Takes calls and code fences out of the text; it must be new. */
   readonly parser: AnswerParser
   readonly isThinkingShown: boolean
-  /** The limit that was sent upstream; null: none was. */
-  readonly maxTokens: number | null
 }
 
 export interface AnswerWriter {
@@ -28,7 +26,7 @@ export interface AnswerWriter {
   /** A sign of life: the first is the chunk with the role, the others are comments. */
   alive(): string
   /** The rest of the text, the reason of the end, usage and `[DONE]`. */
-  end(usage: Usage | null): string
+  end(usage: Usage | null, reason: string): string
   /** All text so far, as the client has it. */
   content(): string
   /** Something that a client can show has been told: a failure can no longer be hidden. */
@@ -73,9 +71,9 @@ export function createAnswerWriter(facts: AnswerFacts): AnswerWriter {
       return begun() + chunk({ reasoning_content: text })
     },
     alive: () => begun() || livingComment,
-    end(usage) {
+    end(usage, reason) {
       const rest = begun() + spell(parser.end())
-      const last = chunk({}, finishReason(callCount, plan, reasonOf(usage, facts)))
+      const last = chunk({}, finishReason(callCount, plan, reason))
       const numbers =
         usage === null
           ? ''
@@ -90,7 +88,7 @@ export function createAnswerWriter(facts: AnswerFacts): AnswerWriter {
 export interface AnswerAssembler {
   text(text: string): void
   thinking(text: string): void
-  end(usage: Usage | null): Record<string, unknown>
+  end(usage: Usage | null, reason: string): Record<string, unknown>
   /** All text so far, as the client will have it. */
   content(): string
 }
@@ -113,7 +111,7 @@ export function createAnswerAssembler(facts: AnswerFacts): AnswerAssembler {
     thinking(text) {
       if (facts.isThinkingShown) thought += text
     },
-    end(usage) {
+    end(usage, reason) {
       take(parser.end())
       const message = assistantMessage(content, calls, facts.plan)
       return {
@@ -125,7 +123,7 @@ export function createAnswerAssembler(facts: AnswerFacts): AnswerAssembler {
           {
             index: 0,
             message: thought === '' ? message : { ...message, reasoning_content: thought },
-            finish_reason: finishReason(calls.length, facts.plan, reasonOf(usage, facts)),
+            finish_reason: finishReason(calls.length, facts.plan, reason),
           },
         ],
         ...(usage === null ? {} : { usage: wireUsage(usage) }),
@@ -142,11 +140,12 @@ function event(json: unknown): string {
   return `data: ${JSON.stringify(json)}\n\n`
 }
 
-/** OnDemand tells no reason: only a limit that we sent can have been reached. */
-function reasonOf(usage: Usage | null, { maxTokens }: AnswerFacts): string {
-  return maxTokens !== null && usage !== null && usage.outputTokens >= maxTokens ? 'length' : 'stop'
-}
-
-function wireUsage({ inputTokens, outputTokens }: Usage) {
-  return { prompt_tokens: inputTokens, completion_tokens: outputTokens, total_tokens: inputTokens + outputTokens }
+function wireUsage({ inputTokens, outputTokens, cachedTokens, reasoningTokens }: Usage) {
+  return {
+    prompt_tokens: inputTokens,
+    completion_tokens: outputTokens,
+    total_tokens: inputTokens + outputTokens,
+    ...(cachedTokens > 0 ? { prompt_tokens_details: { cached_tokens: cachedTokens } } : {}),
+    ...(reasoningTokens > 0 ? { completion_tokens_details: { reasoning_tokens: reasoningTokens } } : {}),
+  }
 }

@@ -1,44 +1,45 @@
 /**
- * From OnDemand's answer to a query to OpenAI's Response, streamed or whole, and what becomes of the session at its end. How events are
- * read and chunks are spelt is in the files beside this one.
+ * From the steps of an upstream's answer to OpenAI's Response, streamed or whole. Where the steps come from, and how chunks are spelt, is in
+ * the files beside this one.
  */
 import { UpstreamError } from '../../errors.ts'
 import { errorBody } from '../../formats/openai.ts'
-import { createEventSource, type EventSource } from './event-source.ts'
-import { readWholeAnswer, type Step, type StreamEnd } from './read-events.ts'
-import { parsed, readText } from './send-request.ts'
+import type { AnswerEnd, AnswerSource, Step } from './answer-source.ts'
 import { type AnswerFacts, createAnswerAssembler, createAnswerWriter } from './write-answer.ts'
 
-export interface Talk {
-  readonly response: Response
-  /** Gives the session up. The whole answer, or null when it is none that a conversation could go on from. */
+export interface AnswerParts {
+  readonly source: AnswerSource
+  /** Called once, at the end: with the whole answer, or null when it is none that a conversation could go on from. */
   readonly release: (answer: string | null) => void
-}
-
-export interface AnswerParts extends Talk {
   readonly facts: AnswerFacts
   readonly headers: Readonly<Record<string, string>>
   readonly signal: AbortSignal
   readonly readError: (text: string) => UpstreamError
 }
 
+/** More text than this is no answer to a call that is not streamed. */
+const maxWholeCharacters = 64 * 1024 * 1024
+
 /** Throws UpstreamError when it is none. */
 export async function answerWhole(parts: AnswerParts): Promise<Response> {
   const assembler = createAnswerAssembler(parts.facts)
-  const source = createSource(parts)
+  const { source } = parts
+  let length = 0
   try {
     for (;;) {
       const steps = await source.next()
       if (steps === null) break
       for (const step of steps) {
         if (step.kind === 'error') throw parts.readError(step.text)
+        if (step.kind === 'text' || step.kind === 'thinking') length += step.text.length
+        if (length > maxWholeCharacters) throw endless()
         if (step.kind === 'text') assembler.text(step.text)
         else if (step.kind === 'thinking') assembler.thinking(step.text)
       }
     }
     const end = properEnd(source)
     assembler.text(end.text)
-    const body = assembler.end(end.usage)
+    const body = assembler.end(end.usage, end.reason)
     parts.release(assembler.content())
     return Response.json(body, { headers: parts.headers })
   } catch (cause) {
@@ -54,7 +55,7 @@ export async function answerWhole(parts: AnswerParts): Promise<Response> {
  */
 export function answerStream(parts: AnswerParts): Response {
   const writer = createAnswerWriter(parts.facts)
-  const source = createSource(parts)
+  const { source } = parts
   let failure: UpstreamError | null = null
   let isOver = false
 
@@ -91,8 +92,8 @@ export function answerStream(parts: AnswerParts): Response {
           if (failure !== null) throw failure
           const steps = await source.next()
           if (steps !== null) return controller.enqueue(Buffer.from(write(steps)))
-          const { text, usage } = properEnd(source)
-          const rest = (text === '' ? '' : writer.text(text)) + writer.end(usage)
+          const { text, usage, reason } = properEnd(source)
+          const rest = (text === '' ? '' : writer.text(text)) + writer.end(usage, reason)
           finish(writer.content())
           controller.enqueue(Buffer.from(rest))
           controller.close()
@@ -109,28 +110,14 @@ export function answerStream(parts: AnswerParts): Response {
   return new Response(body, { headers: { ...parts.headers, 'content-type': 'text/event-stream; charset=utf-8' } })
 }
 
-/** An upstream that answers whole although a stream was asked for is read as a stream of one step. */
-function createSource(parts: AnswerParts): EventSource {
-  const { response, signal } = parts
-  if (!/\bjson\b/i.test(response.headers.get('content-type') ?? '')) return createEventSource(response, signal)
-  let whole: StreamEnd | null = null
-  return {
-    async next() {
-      if (whole !== null) return null
-      const text = await readText(response, signal)
-      whole = readWholeAnswer(parsed(text))
-      if (whole === null) throw parts.readError(text)
-      return []
-    },
-    end: () => whole ?? { isComplete: false, text: '', usage: null },
-    cancel: () => void response.body?.cancel().catch(() => {}),
-  }
-}
-
-function properEnd(source: EventSource): StreamEnd {
+function properEnd(source: AnswerSource): AnswerEnd {
   const end = source.end()
   if (end.isComplete) return end
   throw new UpstreamError('unreachable', 'the upstream broke off its answer', { code: 'upstream_stream_cut' })
+}
+
+function endless(): UpstreamError {
+  return new UpstreamError('server_error', 'the upstream sent an answer without end', { status: 502 })
 }
 
 function errorEvent(error: UpstreamError): string {
