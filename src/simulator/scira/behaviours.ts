@@ -115,6 +115,12 @@ export interface AnswerShape extends PieceShape, WireShape {
   /** The headers of the SDK's own response helpers, which Scira did not use. Default false. */
   readonly hasProtocolHeaders?: boolean
 
+  /**
+   * Of the data stream alone: a line `l` after the thoughts. It is in the source of the SDK (data-stream-parts.ts), but not in its documents, and
+   * the reader of `ai` 4.3.19 refuses it. Default false.
+   */
+  readonly isReasoningEndSent?: boolean
+
   // Of the UI message stream alone.
   /** How a text part is spelled; the bare ones are of pre-releases. Default `delta`. */
   readonly textStyle?: 'delta' | 'bare_text' | 'bare_delta'

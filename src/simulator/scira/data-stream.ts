@@ -34,7 +34,7 @@ export function dataStreamFrames(answer: ModelAnswer, about: AnswerFacts): reado
   for (const piece of answer.reasoningPieces) add('reasoning', 'g', piece)
   if (answer.reasoningPieces.length > 0) {
     add('reasoning', 'j', { signature: 'c2ltdWxhdGVk' })
-    add('reasoning', 'l', {})
+    if (shape.isReasoningEndSent === true) add('reasoning', 'l', {})
   }
   if (answer.hasDataParts) {
     add('reasoning', 'i', { data: HIDDEN_TEXT })
