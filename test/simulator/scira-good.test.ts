@@ -245,10 +245,7 @@ test("the SDK's reader of data streams takes rich answers without a complaint", 
   const upstream = start({ generation: '2025-05', signedOut: { ...RICH, hasDataParts: true } })
   const read = await readDataStream(await ask(upstream, { generation: '2025-05' }))
   expect(read).toMatchObject({ text: 'Hello', reasoning: 'Let me see', stepCount: 2, toolCallCount: 1, errors: [] })
-  expect(read.finish).toEqual({
-    finishReason: 'stop',
-    usage: { promptTokens: 942, completionTokens: 16, totalTokens: 958 },
-  })
+  expect(read.finish).toEqual({ finishReason: 'stop', usage: { promptTokens: 942, completionTokens: 16 } })
 })
 
 async function readUiMessage(response: Response) {
