@@ -27,7 +27,7 @@ export type Refusal =
       readonly allowance?: Allowance
       /** How far off the told reset is where there is no allowance; default seven days. */
       readonly resetMs?: number
-      /** How the cause tells the reset; its wording was published nowhere. Default `iso`. */
+      /** How the cause tells the reset; its wording was published nowhere. Default `iso` for `api`, no cause for the others. */
       readonly reset?: 'iso' | 'epoch_ms' | 'words' | 'none'
       /** In place of the cause; null leaves it out. */
       readonly cause?: string | null

@@ -83,9 +83,9 @@ function rateLimitAnswer(refusal: Extract<Refusal, { kind: 'rate_limited' }>, no
   const surface = refusal.surface ?? 'api'
   const resetMs = refusal.resetMs ?? WEEK_MS
   const limit = refusal.allowance?.callCount ?? (surface === 'api' ? SIGNED_OUT_LIMIT : ACCOUNT_LIMIT)
-  // Of the other surfaces no cause with a time is known.
-  const usual =
-    surface === 'api' ? limitCause(limit, resetText(refusal.reset ?? 'iso', nowMs + resetMs, resetMs)) : null
+  // Of the other surfaces no cause is known.
+  const style = refusal.reset ?? (surface === 'api' ? 'iso' : null)
+  const usual = style === null ? undefined : limitCause(limit, resetText(style, nowMs + resetMs, resetMs))
   const cause = refusal.cause === undefined ? usual : refusal.cause
   return errorAnswer(429, `rate_limit:${surface}`, 'You have used up your requests.', cause ?? undefined)
 }
