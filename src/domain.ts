@@ -82,7 +82,7 @@ export const noLimits: Limits = {
 export type Rotation = 'round_robin' | 'least_busy' | 'sticky'
 
 /** One upstream service, as its `type` speaks. */
-export type ProviderConfig = OpenAiProviderConfig | OndemandProviderConfig
+export type ProviderConfig = OpenAiProviderConfig | OndemandProviderConfig | SciraProviderConfig
 
 /** What every provider has, whatever it speaks. */
 export interface ProviderConfigBase {
@@ -196,6 +196,39 @@ export interface OndemandSessionConfig {
   readonly isDeleted: boolean
 }
 
+/** Scira's web app (scira.ai), signed out or by the cookies of accounts. Nothing about it is a public API, so what could change is a setting. */
+export interface SciraProviderConfig extends ProviderConfigBase {
+  readonly type: 'scira'
+  /** Without a slash at its end. Default `https://scira.ai`. */
+  readonly baseUrl: string
+  /** Default `/api/search`. */
+  readonly path: string
+  /** What a request looks like: as published in March 2026, or from May to August 2025. */
+  readonly generation: 'current' | 'mid_2025'
+  /** What an answer looks like: versions of the AI SDK; `auto` (default): what its first line looks like. */
+  readonly streamFormat: 'auto' | 'v4' | 'v5'
+  /** Scira's mode of search. Default `chat`, the one without. */
+  readonly group: string
+  /** IANA name; the model is told the time in it. Default `UTC`. */
+  readonly timezone: string
+  /** Of the chats that Scira keeps of signed-in callers. Default `private`. */
+  readonly visibility: 'private' | 'public'
+  /** Asks Scira to keep none. Default true. */
+  readonly isTemporary: boolean
+  /** Where the system text goes. Default `first_user_message`: newer versions of the SDK may drop a message of its own. */
+  readonly systemPlacement: 'first_user_message' | 'message'
+  /** Where the model's thinking goes. Default `reasoning_content`. */
+  readonly reasoning: 'reasoning_content' | 'hidden'
+  /** Name to Scira's name, over the built-in table. */
+  readonly models: Readonly<Record<string, string>>
+  /** Serves every name that is not known; null: such names are refused. */
+  readonly defaultModel: string | null
+  /** What becomes of parameters that Scira cannot honour. `drop` (default) names them in a response header. */
+  readonly unsupported: 'drop' | 'refuse'
+  /** Rest after a 429 that names no time. Default 1 h. */
+  readonly rateLimitRestMs: number
+}
+
 export interface BlacklistConfig {
   /** Failures in a row (server errors, timeouts) after which a credential cools. */
   readonly threshold: number
@@ -227,9 +260,9 @@ export interface TimeoutsConfig {
 export interface Credential {
   /** Stable over restarts and reloads: first 16 hex digits of SHA-256 over provider type and secret, of an account over its e-mail. */
   readonly id: string
-  /** `key`: an API key. `account`: an e-mail with a password, signed in with. */
-  readonly kind: 'key' | 'account'
-  /** E-mail of an account; null for a key. */
+  /** `key`: an API key. `account`: an e-mail with a password, signed in with. `cookie`: a whole `Cookie` header. `anonymous`: no secret. */
+  readonly kind: 'key' | 'account' | 'cookie' | 'anonymous'
+  /** E-mail of an account; null for the others. */
   readonly user: string | null
   /** How it may be shown: short fingerprint and the last 4 characters, none of a secret under 16; an account as `a***@example.com`. */
   readonly label: string

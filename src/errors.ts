@@ -41,6 +41,8 @@ export class UpstreamError extends Error {
   readonly body: UpstreamErrorBody | null
   /** Upstream limits by model: only that model rests, not the whole credential. */
   readonly isModelScoped: boolean
+  /** Upstream lets in nobody who comes from here, whatever the credential: it is left alone at once. */
+  readonly isBlock: boolean
 
   constructor(kind: FailureKind, message: string, options: UpstreamErrorOptions = {}) {
     super(message, { cause: options.cause })
@@ -51,6 +53,7 @@ export class UpstreamError extends Error {
     this.retryAfterMs = options.retryAfterMs ?? null
     this.body = options.body ?? null
     this.isModelScoped = options.isModelScoped ?? false
+    this.isBlock = options.isBlock ?? false
   }
 }
 
@@ -60,6 +63,7 @@ export interface UpstreamErrorOptions {
   readonly retryAfterMs?: number | null
   readonly body?: UpstreamErrorBody | null
   readonly isModelScoped?: boolean
+  readonly isBlock?: boolean
   readonly cause?: unknown
 }
 

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import type { Config, ModelRoute, Price, Target } from '../domain.ts'
 import { buildAccess } from './build-access.ts'
 import { buildProvider } from './build-provider.ts'
+import { checkTimezone } from './check-timezone.ts'
 import { nearestName } from './nearest-name.ts'
 import type { ReadFile } from './read-text-file.ts'
 import type { Report } from './report.ts'
@@ -39,7 +40,7 @@ export function buildConfig(settings: Settings, context: BuildContext): Config {
     store: {
       ...context.dataDirectory,
       retentionMs: parseDuration(settings.store.retention),
-      timezone: checkTimezone(settings.store.timezone, context),
+      timezone: checkTimezone('/store/timezone', settings.store.timezone, context),
       importFile:
         settings.store.import_statistics === undefined ? null : resolve(context.cwd, settings.store.import_statistics),
     },
@@ -89,20 +90,6 @@ function checkKeepAlive(written: string, { refuse }: BuildContext): number {
   if (keepAliveMs > longestKeepAliveMs)
     refuse('/server/keep_alive', 'must be at most 4m: a silent connection is closed then')
   return keepAliveMs
-}
-
-function checkTimezone(timezone: string, { refuse }: BuildContext): string {
-  if (!isTimezone(timezone)) refuse('/store/timezone', 'must be the name of a time zone, such as UTC or Europe/Warsaw')
-  return timezone
-}
-
-function isTimezone(timezone: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: timezone })
-    return true
-  } catch {
-    return false
-  }
 }
 
 function buildModels(models: Settings['models'], context: BuildContext): readonly ModelRoute[] {

@@ -2,10 +2,11 @@
 import { resolve } from 'node:path'
 import type { Credential } from '../domain.ts'
 import type { BuildContext } from './build-config.ts'
-import { createAccount, createCredential } from './credential.ts'
+import { checkCookie } from './check-cookie.ts'
+import { createAccount, createAnonymous, createCookie, createCredential } from './credential.ts'
 import { describeKeys, type ReadKeys, readKeys, splitLines } from './read-keys.ts'
 import { readTextFile } from './read-text-file.ts'
-import type { AccountSettings, ProviderSettings } from './schema.ts'
+import type { AccountSettings, OndemandProviderSettings, OpenAiProviderSettings, ProviderSettings } from './schema.ts'
 import { showPath } from './show-path.ts'
 
 /** None are given: a single one with an empty secret, for local upstreams that ask for none; OnDemand always asks. */
@@ -15,6 +16,7 @@ export function buildCredentials(
   context: BuildContext,
 ): readonly Credential[] {
   const { name, pointer } = provider
+  if (written.type === 'scira') return buildCookies(provider, written.cookies, context)
   const accounts = written.type === 'ondemand' ? written.accounts : undefined
   const isRefused = ['keys', 'keys_file', 'accounts', 'type'].some((each) => context.isRefused(`${pointer}/${each}`))
   if (written.keys === undefined && written.keys_file === undefined && accounts === undefined) {
@@ -38,7 +40,7 @@ interface ProviderPlace {
 
 function buildKeys(
   pointer: string,
-  { type, keys, keys_file }: Pick<ProviderSettings, 'type' | 'keys' | 'keys_file'>,
+  { type, keys, keys_file }: Pick<OpenAiProviderSettings | OndemandProviderSettings, 'type' | 'keys' | 'keys_file'>,
   context: BuildContext,
 ): readonly Credential[] {
   const { refuse, report } = context
@@ -63,6 +65,34 @@ function buildKeys(
     refuse(where, `gives no keys; leave out keys and keys_file ${advice}`)
   }
   return [...seen].map((secret) => createCredential(type, secret))
+}
+
+/** None are given: a single credential without a secret. */
+function buildCookies(
+  { name, pointer }: ProviderPlace,
+  cookies: readonly string[] | undefined,
+  { refuse, report, isRefused }: BuildContext,
+): readonly Credential[] {
+  const at = `${pointer}/cookies`
+  if (cookies === undefined) {
+    if (!isRefused(at)) report.notice(`provider ${name} has no cookies: it is called signed out`)
+    return [createAnonymous('scira')]
+  }
+  const byId = new Map<string, Credential>()
+  let isFaulty = isRefused(at)
+  for (const [index, written] of cookies.entries()) {
+    const { header, fault } = checkCookie(written)
+    if (fault !== null) {
+      refuse(`${at}/${index}`, `a cookie ${fault}`)
+      isFaulty = true
+      continue
+    }
+    const cookie = createCookie('scira', header)
+    if (byId.has(cookie.id)) report.notice(`provider ${name}: cookie ${cookie.label} is given twice and counts once`)
+    byId.set(cookie.id, cookie)
+  }
+  if (byId.size === 0 && !isFaulty) refuse(at, 'names no cookie; leave it out for calls that are not signed in')
+  return [...byId.values()]
 }
 
 function buildAccounts(

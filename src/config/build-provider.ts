@@ -5,12 +5,19 @@ import type {
   OpenAiProviderConfig,
   ProviderConfig,
   ProviderConfigBase,
+  SciraProviderConfig,
   TimeoutsConfig,
 } from '../domain.ts'
 import type { BuildContext } from './build-config.ts'
 import { buildCredentials } from './build-credentials.ts'
 import { buildProxy } from './build-proxy.ts'
-import type { OndemandProviderSettings, OpenAiProviderSettings, ProviderSettings } from './schema.ts'
+import { checkTimezone } from './check-timezone.ts'
+import type {
+  OndemandProviderSettings,
+  OpenAiProviderSettings,
+  ProviderSettings,
+  SciraProviderSettings,
+} from './schema.ts'
 import { childPointer } from './settings-tree.ts'
 import { timerMs } from './units.ts'
 
@@ -22,6 +29,8 @@ export function buildProvider(name: string, written: ProviderSettings, context: 
       return { ...shared, ...buildOpenAi(pointer, written, context) }
     case 'ondemand':
       return { ...shared, ...buildOndemand(pointer, written, context) }
+    case 'scira':
+      return { ...shared, ...buildScira(pointer, written, context) }
   }
 }
 
@@ -106,6 +115,30 @@ function buildOndemand(
     rateLimitRestMs: timerMs(written.rate_limit_rest),
     signInRetry: { waitMs: timerMs(sign_in.wait), longRestMs: timerMs(sign_in.long_rest) },
     retries: { max: retries.max, baseMs: timerMs(retries.base) },
+  }
+}
+
+function buildScira(
+  pointer: string,
+  written: SciraProviderSettings,
+  context: BuildContext,
+): OwnPart<SciraProviderConfig> {
+  return {
+    type: 'scira',
+    baseUrl: checkBase(`${pointer}/base_url`, written.base_url, context),
+    path: written.path,
+    generation: written.generation,
+    streamFormat: written.stream_format,
+    group: written.group,
+    timezone: checkTimezone(`${pointer}/timezone`, written.timezone, context),
+    visibility: written.visibility,
+    isTemporary: written.temporary,
+    systemPlacement: written.system_prompt,
+    reasoning: written.reasoning,
+    models: written.models,
+    defaultModel: written.default_model ?? null,
+    unsupported: written.unsupported,
+    rateLimitRestMs: timerMs(written.rate_limit_rest),
   }
 }
 

@@ -14,6 +14,16 @@ export function createAccount(providerType: string, user: string, password: stri
   return Object.freeze({ id, kind: 'account' as const, user, label: maskUser(user), reveal: () => password })
 }
 
+/** A whole `Cookie` header. */
+export function createCookie(providerType: string, header: string): Credential {
+  return Object.freeze({ ...createCredential(providerType, header), kind: 'cookie' as const })
+}
+
+/** For an upstream that is called without any secret, known by where the call comes from. */
+export function createAnonymous(providerType: string): Credential {
+  return Object.freeze({ ...createCredential(providerType, ''), kind: 'anonymous' as const, label: 'signed out' })
+}
+
 /** `a***@example.com` */
 export function maskUser(user: string): string {
   const at = user.lastIndexOf('@')

@@ -7,6 +7,7 @@ import type {
   OndemandProviderConfig,
   Price,
   ProviderConfig,
+  SciraProviderConfig,
 } from '../domain.ts'
 import { describeLimits } from './build-limits.ts'
 import { formatDuration, formatSize } from './units.ts'
@@ -68,7 +69,9 @@ function describeProvider(provider: ProviderConfig): EffectiveSettings {
     type: provider.type,
     ...describeKind(provider),
     credentials: credentials.length,
-    keys: describeCredentials(credentials.filter(({ kind }) => kind === 'key')),
+    ...(provider.type === 'scira'
+      ? {}
+      : { keys: describeCredentials(credentials.filter(({ kind }) => kind === 'key')) }),
     headers: maskValues(provider.headers),
     rotation: provider.rotation,
     start_index: provider.startIndex,
@@ -109,6 +112,28 @@ function describeKind(provider: ProviderConfig): EffectiveSettings {
       }
     case 'ondemand':
       return describeOndemand(provider)
+    case 'scira':
+      return describeScira(provider)
+  }
+}
+
+function describeScira(provider: SciraProviderConfig): EffectiveSettings {
+  return {
+    cookies: describeCredentials(provider.credentials.filter(({ kind }) => kind === 'cookie')),
+    base_url: provider.baseUrl,
+    path: provider.path,
+    generation: provider.generation,
+    stream_format: provider.streamFormat,
+    group: provider.group,
+    timezone: provider.timezone,
+    visibility: provider.visibility,
+    temporary: provider.isTemporary,
+    system_prompt: provider.systemPlacement,
+    reasoning: provider.reasoning,
+    unsupported: provider.unsupported,
+    models: provider.models,
+    default_model: provider.defaultModel,
+    rate_limit_rest: formatDuration(provider.rateLimitRestMs),
   }
 }
 

@@ -108,16 +108,19 @@ const access = section({
   }),
 })
 
+const apiKeys = {
+  keys: Type.Optional(texts({ description: 'API keys.' })),
+  keys_file: Type.Optional(
+    Type.Union([text({}), texts({})], {
+      description: 'File with an API key on each line, or a list of such files; relative to the folder of this file.',
+      errorMessage: 'must be a file name or a list of file names',
+    }),
+  ),
+}
+
 /** What every provider has, whatever it speaks. `byDefault` holds what is usual for its service. */
 function sharedByProviders(byDefault: { readonly cooldown: string; readonly idle: string }) {
   return {
-    keys: Type.Optional(texts({ description: 'API keys.' })),
-    keys_file: Type.Optional(
-      Type.Union([text({}), texts({})], {
-        description: 'File with an API key on each line, or a list of such files; relative to the folder of this file.',
-        errorMessage: 'must be a file name or a list of file names',
-      }),
-    ),
     headers: headers('Headers sent with every upstream request.'),
     rotation: choice(['round_robin', 'least_busy', 'sticky'], {
       default: 'round_robin',
@@ -186,6 +189,7 @@ const openAiProvider = closed(
     chat_url: Type.Optional(
       text({ description: 'Full URL of the chat endpoint, where it is not base_url + /chat/completions.' }),
     ),
+    ...apiKeys,
     ...sharedByProviders({ cooldown: '60s', idle: '120s' }),
     stream_usage: choice(['auto', 'never'], {
       default: 'auto',
@@ -207,6 +211,7 @@ const account = closed(
 const ondemandProvider = closed(
   {
     type: Type.Literal('ondemand', { description: 'OnDemand (on-demand.io), by API key and by account.' }),
+    ...apiKeys,
     ...sharedByProviders({ cooldown: '600s', idle: '90s' }),
     accounts: Type.Optional(
       Type.Array(account, {
@@ -269,15 +274,7 @@ const ondemandProvider = closed(
     ),
     fulfillment_only: flag(false, 'Skips the retrieval stage.'),
     send_max_tokens: flag(false, 'Passes max_tokens on; the service was seen to answer nothing then.'),
-    reasoning: choice(['reasoning_content', 'hidden'], {
-      default: 'reasoning_content',
-      description: 'Where the thinking of a model goes: into that field of the answer, or nowhere.',
-    }),
-    unsupported: choice(['drop', 'refuse'], {
-      default: 'drop',
-      description:
-        'What becomes of parameters the service cannot honour: left out and named in x-any2api-dropped, or refused with 400.',
-    }),
+    ...sharedByTextUpstreams(),
     request_timeout: duration('45s', 'Deadline of a sign-in, a refresh, a new session and the list of models, each.'),
     stray_pause: duration('600ms', 'Pause before a stray 401, 403 or 404 is tried once more with the same credential.'),
     rate_limit_rest: durationOrNone('300s', 'How long a credential rests after a 429 that names no time.'),
@@ -301,8 +298,65 @@ const ondemandProvider = closed(
   { errorMessage: providerExample },
 )
 
+const sciraProvider = closed(
+  {
+    type: Type.Literal('scira', { description: 'The web app of Scira (scira.ai), signed out or by cookies.' }),
+    ...sharedByProviders({ cooldown: '60s', idle: '120s' }),
+    cookies: Type.Optional(
+      texts({ description: 'Cookie headers of signed-in browsers, one for each account. Default: signed out.' }),
+    ),
+    base_url: text({ default: 'https://scira.ai', description: 'Where the web app is.' }),
+    path: path('/api/search', 'Where it takes searches, under base_url.'),
+    generation: choice(['current', 'mid_2025'], {
+      default: 'current',
+      description: 'What requests look like: as published in March 2026, or from May to August 2025.',
+    }),
+    stream_format: choice(['auto', 'v4', 'v5'], {
+      default: 'auto',
+      description: 'What answers look like, by version of the AI SDK; auto: told by their first line.',
+    }),
+    group: text({ default: 'chat', description: 'Mode of search; chat is the one that searches nothing.' }),
+    timezone: text({ default: 'UTC', description: 'IANA time zone in which the model is told the time.' }),
+    visibility: choice(['private', 'public'], {
+      default: 'private',
+      description: 'Of chats that the service keeps of who is signed in.',
+    }),
+    temporary: flag(true, 'Asks the service to keep no chats.'),
+    system_prompt: choice(['first_user_message', 'message'], {
+      default: 'first_user_message',
+      description: 'Where system messages go: in front of the first user message, or into a message of their own.',
+    }),
+    ...sharedByTextUpstreams(),
+    models: Type.Record(Type.String(), text({}), {
+      default: {},
+      description: 'Model names and the names they have at Scira, over the built-in table.',
+      errorMessage: 'must be model names with names at Scira, such as { grok-3-mini: scira-default }',
+    }),
+    default_model: Type.Optional(
+      text({ description: 'Serves every model name that is not known. Default: such names are refused.' }),
+    ),
+    rate_limit_rest: durationOrNone('1h', 'How long a credential rests after a 429 that names no time.'),
+  },
+  { errorMessage: providerExample },
+)
+
+/** What those have that know no parameters. */
+function sharedByTextUpstreams() {
+  return {
+    reasoning: choice(['reasoning_content', 'hidden'], {
+      default: 'reasoning_content',
+      description: 'Where the thinking of a model goes: into that field of the answer, or nowhere.',
+    }),
+    unsupported: choice(['drop', 'refuse'], {
+      default: 'drop',
+      description:
+        'What becomes of parameters the service cannot honour: left out and named in x-any2api-dropped, or refused with 400.',
+    }),
+  }
+}
+
 /** Told apart by `type`; where that is left out, the first one is meant. */
-const provider = Type.Union([openAiProvider, ondemandProvider], { errorMessage: providerExample })
+const provider = Type.Union([openAiProvider, ondemandProvider, sciraProvider], { errorMessage: providerExample })
 
 const modelRoute = closed(
   {
@@ -382,6 +436,7 @@ export type Settings = Static<typeof settingsSchema>
 export type ProviderSettings = Static<typeof provider>
 export type OpenAiProviderSettings = Static<typeof openAiProvider>
 export type OndemandProviderSettings = Static<typeof ondemandProvider>
+export type SciraProviderSettings = Static<typeof sciraProvider>
 export type AccountSettings = Static<typeof account>
 export type PriceSettings = Static<typeof price>
 export type ClientKeySettings = Static<typeof clientKey>

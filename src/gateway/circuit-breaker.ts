@@ -14,7 +14,7 @@ export interface CircuitBreakers {
   failed(target: string, config: BreakerConfig, by?: FailedBy): void
   /** The call ended without saying anything of the target; gives a probe's place back. */
   silent(target: string): void
-  /** Opens at once: every credential failed together, for this cause. */
+  /** Opens at once, for this cause: every credential failed together, or upstream lets nobody in. */
   trip(target: string, config: BreakerConfig, cause: FailureKind): void
   /** What opened it; null when it was not tripped, or is closed. */
   cause(target: string): FailureKind | null

@@ -257,7 +257,7 @@ function report({ parts, call, target, upstream, credential, isProbe }: Try, fai
     parts.breakers.failed(key, upstream.config.breaker, by)
   } else if (isProbe) parts.breakers.silent(key)
   const isOutage = upstream.pool.failed(credential, failure, scopeOf(call, target))
-  if (isOutage) parts.breakers.trip(key, upstream.config.breaker, failure.kind)
+  if (isOutage || failure.isBlock) parts.breakers.trip(key, upstream.config.breaker, failure.kind)
   if (failure.kind === 'client_gone') return
   parts.log.info('attempt failed', {
     id: call.id,

@@ -112,6 +112,7 @@ export function answerStream(parts: AnswerParts): Response {
 
 function properEnd(source: AnswerSource): AnswerEnd {
   const end = source.end()
+  if (end.failure !== undefined) throw end.failure
   if (end.isComplete) return end
   throw new UpstreamError('unreachable', 'the upstream broke off its answer', { code: 'upstream_stream_cut' })
 }

@@ -3,6 +3,7 @@
  * file reads them, stops the upstream, and leaves the connection for the next call.
  */
 import type { Usage } from '../../domain.ts'
+import type { UpstreamError } from '../../errors.ts'
 import { connectionError, decodedBody } from '../upstream-fetch.ts'
 
 /** `alive`: nothing a client could show, but the upstream is at work. `error` has upstream's own JSON or words. */
@@ -23,12 +24,14 @@ export interface AnswerEnd {
   readonly usage: Usage | null
   /** OpenAI's `finish_reason`. */
   readonly reason: string
+  /** It ended properly, but is no answer. */
+  readonly failure?: UpstreamError
 }
 
 export interface AnswerSource {
   /** What one piece of the network says, perhaps nothing; null when the stream is over. Throws UpstreamError when the connection breaks. */
   next(): Promise<readonly Step[] | null>
-  /** After null: how it ended. Throws UpstreamError where that is no answer. */
+  /** After null: how it ended. */
   end(): AnswerEnd
   /** Nothing more is wanted: the upstream is stopped. */
   cancel(): void
