@@ -212,6 +212,13 @@ test('every way of spelling and cutting gives the same text to the readers of th
   older.stop()
 })
 
+test('escapes: as few as JSON needs, or all that it allows', async () => {
+  const upstream = start({ format: 'data_stream', signedOut: { kind: 'good', text: ['a/b 🙂'] } })
+  expect(await (await ask(upstream)).text()).toContain('0:"a/b 🙂"\n')
+  upstream.setSignedOut({ kind: 'good', text: ['a/b 🙂'], escapes: 'all' })
+  expect(await (await ask(upstream)).text()).toContain('0:"a\\/b \\ud83d\\ude42"\n')
+})
+
 test('cut into single bytes: each is an HTTP chunk of its own', async () => {
   const upstream = start({ format: 'data_stream', signedOut: { kind: 'good', text: 'é', cutEveryBytes: 1 } })
   const answer = await askBare(upstream, '2026-03', 1_000)
