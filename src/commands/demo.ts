@@ -6,6 +6,7 @@ import { type LoadResult, loadConfig } from '../config/load.ts'
 import { type Server, startServer } from '../server.ts'
 import { startOndemandDemo } from '../simulator/ondemand-scenario.ts'
 import { startDemoUpstreams } from '../simulator/scenario.ts'
+import { startSciraDemo } from '../simulator/scira-scenario.ts'
 import { formatProblems } from './load-settings.ts'
 import { openLog } from './open-log.ts'
 import { generateSecret, runUntilStopped, startProblem, urlOf } from './serve.ts'
@@ -23,12 +24,13 @@ export async function demo(terminal: Terminal, flags: Flags): Promise<number> {
   } finally {
     upstreams.openai.stop()
     upstreams.ondemand.stop()
+    upstreams.scira.stop()
     await rm(directory, { recursive: true, force: true })
   }
 }
 
 function startUpstreams() {
-  return { openai: startDemoUpstreams(), ondemand: startOndemandDemo() }
+  return { openai: startDemoUpstreams(), ondemand: startOndemandDemo(), scira: startSciraDemo() }
 }
 
 type Upstreams = ReturnType<typeof startUpstreams>
@@ -83,7 +85,8 @@ interface DemoSettings {
 
 /** The demo's settings pass the same door as everybody's. */
 function loadDemo({ flags, upstreams, directory, port, keys }: DemoSettings): LoadResult {
-  const { ondemand } = upstreams
+  const { ondemand, scira } = upstreams
+  const common = { timeouts: { first_byte: '10s', idle: '10s' }, blacklist: { recheck: '1m' }, max_attempts: 6 }
   const settings = {
     server: { host: flags.host ?? '127.0.0.1', port, shutdown_grace: '2s' },
     access: { admin_key: keys.admin, client_keys: [{ name: 'demo', key: keys.client, stateful: true }] },
@@ -92,9 +95,7 @@ function loadDemo({ flags, upstreams, directory, port, keys }: DemoSettings): Lo
         type: 'openai',
         base_url: upstreams.openai.baseUrl,
         keys: upstreams.openai.secrets,
-        timeouts: { first_byte: '10s', idle: '10s' },
-        blacklist: { recheck: '1m' },
-        max_attempts: 6,
+        ...common,
       },
       ondemand: {
         type: 'ondemand',
@@ -104,13 +105,23 @@ function loadDemo({ flags, upstreams, directory, port, keys }: DemoSettings): Lo
         client_base: ondemand.accountChatBaseUrl,
         auth_base: ondemand.authBaseUrl,
         config_base: ondemand.catalogueUrl.replace(/\/endpoints$/, ''),
-        timeouts: { first_byte: '10s', idle: '10s' },
-        blacklist: { recheck: '1m' },
-        max_attempts: 6,
+        ...common,
       },
+      scira: {
+        type: 'scira',
+        base_url: scira.baseUrl,
+        cookies: scira.cookies.map(({ cookie }) => cookie),
+        ...common,
+      },
+      scira_2025: { type: 'scira', base_url: scira.olderBaseUrl, generation: 'mid_2025', ...common },
     },
     default_provider: 'simulated',
-    models: { 'gpt-4': 'simulated/gpt-4.1', 'claude-*': 'ondemand/*' },
+    models: {
+      'gpt-4': 'simulated/gpt-4.1',
+      'claude-*': 'ondemand/*',
+      'grok-3': 'scira/*',
+      'grok-3-mini': 'scira_2025/*',
+    },
     log: { format: 'auto' },
   }
   const file = join(directory, 'any2api.json')
@@ -155,6 +166,10 @@ From the simulated OnDemand, a service of another protocol, by key and by accoun
 
 ${chat(`{"model":"claude-sonnet-5","stream":true,${message}}`, '-N ')}
 
+From the simulated Scira, a web app, by cookie (grok-3-mini goes to the app as it was in 2025, signed out):
+
+${chat(`{"model":"grok-3","stream":true,${message}}`, '-N ')}
+
 What the gateway knows:
 
 curl ${url}/v1/models -H "Authorization: Bearer ${keys.client}"
@@ -168,6 +183,10 @@ ${formatTable(upstreams.openai.credentials.map(described))}
 and of OnDemand:
 
 ${formatTable([...upstreams.ondemand.keys, ...upstreams.ondemand.accounts].map(described))}
+
+and of Scira:
+
+${formatTable(upstreams.scira.cookies.map(described))}
 
 Ctrl-C stops it. From here on, its log:
 
