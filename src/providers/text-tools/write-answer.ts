@@ -136,8 +136,15 @@ export function createAnswerAssembler(facts: AnswerFacts): AnswerAssembler {
 /** It keeps the deadlines of silence from passing while upstream works on an answer. */
 const livingComment = ': the upstream is at work\n\n'
 
+/** Some clients end lines where Unicode does, and not only where events do. */
+const otherLineEnds = /[\u0085\u2028\u2029]/g
+
 function event(json: unknown): string {
-  return `data: ${JSON.stringify(json)}\n\n`
+  const text = JSON.stringify(json).replace(
+    otherLineEnds,
+    (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+  return `data: ${text}\n\n`
 }
 
 function wireUsage({ inputTokens, outputTokens, cachedTokens, reasoningTokens }: Usage) {

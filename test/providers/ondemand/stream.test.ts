@@ -317,6 +317,13 @@ describe('an answer in OpenAI’s format', () => {
     expect(told).toContain('"completion_tokens_details":{"reasoning_tokens":1}')
   })
 
+  test('no line ends where only Unicode has one', () => {
+    const text = 'a\u0085b\u2028c\u2029d'
+    const told = createAnswerWriter(facts).text(text)
+    expect(told).not.toMatch(/[\u0085\u2028\u2029]/)
+    expect(JSON.stringify(chunksOf(told))).toContain(text)
+  })
+
   test('without numbers from upstream there is no usage', () => {
     expect(createAnswerWriter(facts).end(null, 'stop')).not.toContain('usage')
     expect(createAnswerAssembler(facts).end(null, 'stop')).not.toHaveProperty('usage')
