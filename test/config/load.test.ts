@@ -575,9 +575,9 @@ describe('problems', () => {
     ],
     [
       'a type of provider that is not there yet',
-      provider('type: scira'),
+      provider('type: gemini'),
       'providers.a.type',
-      'must be one of openai, ondemand',
+      'must be one of openai, ondemand, scira',
     ],
     [
       'a number as key',
@@ -871,7 +871,7 @@ describe('problems', () => {
       'a misspelt type',
       'providers: { a: { type: on_demand, accounts: [{ email: a@b.example, password: p }] } }',
       'providers.a.type',
-      'must be one of openai, ondemand',
+      'must be one of openai, ondemand, scira',
     ],
     [
       'an account without a password',

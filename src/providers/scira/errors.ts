@@ -30,7 +30,7 @@ export function classifyRefusal(refusal: Refusal): UpstreamError {
   const [word = '', surface = ''] = (said?.code ?? '').split(':')
   const isSignedIn = refusal.credential.kind === 'cookie'
   const row = rows.find((one) => (one.words.includes(word) || one.status === status) && fits(one, isSignedIn))
-  const { kind, code, told, isBlock } = row ?? otherwise(status)
+  const { kind, code, told = row?.status, isBlock } = row ?? otherwise(status)
   const message = cutSecrets(said?.message ?? '', refusal.credential) || `the upstream answered ${status}`
   const cause = said?.cause ?? ''
   const resetMs = readRetryAfter(headers, now) ?? readResetTime(`${cause} ${said?.message ?? ''}`, now)
@@ -84,7 +84,7 @@ const rows: readonly Row[] = [
   { status: 401, words: ['unauthorized'], isSignedIn: true, kind: 'not_allowed', told: 403 },
   { status: 401, words: ['unauthorized'], kind: 'model_unavailable', code: 'model_not_found', told: 404 },
   { status: 402, words: ['upgrade_required'], kind: 'model_unavailable', code: 'model_not_found', told: 404 },
-  { status: -1, words: ['model_restricted'], kind: 'model_unavailable', code: 'model_not_found', told: 404 },
+  { status: 0, words: ['model_restricted'], kind: 'model_unavailable', code: 'model_not_found', told: 404 },
   { status: 403, words: ['forbidden'], kind: 'server_error', code: 'upstream_refused', told: 502, isBlock: true },
   { status: 408, words: [], kind: 'timeout', told: 504 },
   { status: 413, words: [], kind: 'bad_request' },
