@@ -419,13 +419,19 @@ describe('what fails', () => {
     ['silence', { kind: 'silent', after: 'opening' }, 504, 'upstream_timeout'],
   ]
 
+  /** Short only for those that are waited for. */
+  function timeoutsFor({ kind }: Behaviour) {
+    const waitMs = kind === 'hanging' || kind === 'silent' ? 300 : 10_000
+    return { firstByteMs: waitMs, answerMs: waitMs, idleMs: waitMs }
+  }
+
   test.each(table)('%s, in both formats, streamed and not', async (_, behaviour, status, code) => {
     for (const generation of ['2025-06', '2026-03'] as const) {
       for (const stream of [true, false]) {
         await using pair = await startScira({
           generation,
           signedOut: behaviour,
-          provider: { maxAttempts: 1, timeouts: { firstByteMs: 300, answerMs: 300, idleMs: 300 } },
+          provider: { maxAttempts: 1, timeouts: timeoutsFor(behaviour) },
         })
         const response = await pair.chat({ stream, messages: [user('hi')] })
         const said = { status: response.status, code: (await readError(response)).code }
@@ -440,7 +446,7 @@ describe('what fails', () => {
       if (status === 400 || ['challenge', 'forbidden', 'page_in_200'].includes(behaviour.kind)) continue
       await using pair = await startScira({
         accounts: { [cookie]: behaviour, [other]: good },
-        provider: { timeouts: { firstByteMs: 300, answerMs: 300, idleMs: 300 } },
+        provider: { timeouts: timeoutsFor(behaviour) },
       })
       expect(saidIn(await (await pair.chat(streamed('hi'))).text())).toBe('Hello there')
     }
