@@ -2,9 +2,11 @@
 import { join, resolve } from 'node:path'
 import { type Environment, splitList } from './environment.ts'
 import { ondemandPredecessors } from './ondemand-predecessors.ts'
+import { attemptTimeout, withVersionPath } from './predecessor-upstreams.ts'
 import { parseSettingsFile } from './read-settings-file.ts'
 import { type ReadFile, readTextFile } from './read-text-file.ts'
 import type { Report } from './report.ts'
+import { sciraPredecessors } from './scira-predecessors.ts'
 import { isTree, type Layer, pointerNames, type SettingsTree, showPointer, treeOf } from './settings-tree.ts'
 
 /** In order: of several recognised at once the first gives port and default provider. */
@@ -32,6 +34,7 @@ export const predecessors: readonly Predecessor[] = [
     ],
     environment: {},
   },
+  ...sciraPredecessors,
   {
     // https://github.com/tbphp/gpt-load in June 2025: README.md and .env.example of the first version
     title: 'gpt-load (first version, the multi-key transparent proxy)',
@@ -49,26 +52,26 @@ export const predecessors: readonly Predecessor[] = [
       ['/providers/multi_key/max_idle_sockets', 50],
     ],
     environment: {
-      OPENAI_BASE_URL: { to: '/providers/multi_key/base_url' },
+      OPENAI_BASE_URL: { to: '/providers/multi_key/base_url', read: withVersionPath },
       KEYS_FILE: { to: '/providers/multi_key/keys_file', read: (value, { cwd }) => resolve(cwd, value) },
       START_INDEX: { to: '/providers/multi_key/start_index' },
       BLACKLIST_THRESHOLD: { to: '/providers/multi_key/blacklist/threshold' },
-      REQUEST_TIMEOUT: { to: '/providers/multi_key/timeouts/first_byte', unit: 'ms' },
+      REQUEST_TIMEOUT: { unit: 'ms', translate: (value) => attemptTimeout('/providers/multi_key', value) },
       MAX_RETRIES: { to: '/providers/multi_key/max_attempts', read: retriesToAttempts },
       MAX_SOCKETS: { to: '/providers/multi_key/max_idle_sockets' },
       MAX_FREE_SOCKETS: { to: '/providers/multi_key/max_idle_sockets' },
       AUTH_KEY: { to: '/access/client_keys', read: (value) => [value] },
       ALLOWED_ORIGINS: { to: '/server/cors_origins', read: splitList },
       // After ALLOWED_ORIGINS, because it overrules them.
-      ENABLE_CORS: { to: '/server/cors_origins', read: (value) => (value === 'true' ? undefined : []) },
+      ENABLE_CORS: { to: '/server/cors_origins', read: (value) => (isTrue(value) ? undefined : []) },
       LOG_FILE_PATH: {
         to: '/log/path',
-        read: (value, { environment }) => (environment.read('LOG_ENABLE_FILE') === 'true' ? value : undefined),
+        read: (value, { environment }) => (isTrue(environment.read('LOG_ENABLE_FILE')) ? value : undefined),
       },
       LOG_ENABLE_FILE: {
         to: '/log/path',
         read: (value, { environment }) =>
-          value === 'true' && environment.read('LOG_FILE_PATH') === undefined ? 'logs/app.log' : undefined,
+          isTrue(value) && environment.read('LOG_FILE_PATH') === undefined ? 'logs/app.log' : undefined,
       },
       ENABLE_KEEP_ALIVE: { noEffect: 'connections are always kept alive' },
       DISABLE_COMPRESSION: { noEffect: 'compressed answers pass unchanged' },
@@ -111,6 +114,8 @@ export interface Predecessor {
   readonly provider: string
   /** Each of these variables recognises it. */
   readonly recognisedBy: readonly string[]
+  /** Where one program becomes providers of different kinds: whether this kind is meant. Default: it is. */
+  readonly isMeant?: (environment: Environment) => boolean
   readonly file: PredecessorFile
   /** Its documented defaults, as JSON pointers of our settings with values. */
   readonly defaults: (surroundings: Surroundings) => readonly Assignment[]
@@ -145,6 +150,8 @@ export type PredecessorSetting =
       readonly to: string
       /** What a bare number means. */
       readonly unit?: 'ms' | 's' | 'm'
+      /** Why it cannot be read, where the schema cannot say it well; null: it can. */
+      readonly fault?: (value: string) => string | null
       /** `undefined`: changes nothing. */
       readonly read?: (value: string, surroundings: Surroundings) => unknown
     }
@@ -180,6 +187,7 @@ interface Recognised {
 
 function recognise(predecessor: Predecessor, surroundings: Surroundings, report: Report): Recognised | null {
   const { environment, hasOwnFile } = surroundings
+  if (predecessor.isMeant?.(environment) === false) return null
   const variable = predecessor.recognisedBy.find((name) => environment.read(name) !== undefined)
   const named = predecessor.file.variable === null ? undefined : environment.read(predecessor.file.variable)
   if (variable !== undefined && named !== undefined) {
@@ -333,6 +341,11 @@ function environmentLayers(
       report.notice(`${environment.place(name)} has no effect here: ${setting.noEffect}`)
       return []
     }
+    const fault = 'fault' in setting ? setting.fault?.(value) : undefined
+    if (typeof fault === 'string') {
+      report.problem(environment.place(name), fault)
+      return []
+    }
     return translateValue(value, setting, surroundings)
       .filter(([, translated]) => translated !== undefined)
       .map(([to, translated]) => ({ tree: treeOf(to, translated), place: () => environment.place(name) }))
@@ -367,6 +380,10 @@ function redirects(value: unknown): unknown {
       typeof target === 'string' ? `api_proxy/${target}` : target,
     ]),
   )
+}
+
+function isTrue(value: string | undefined): boolean {
+  return value?.toLowerCase() === 'true'
 }
 
 function retriesToAttempts(value: string): unknown {

@@ -197,7 +197,7 @@ describe('the multi-key transparent proxy', () => {
 
   test.each([
     [{ ENABLE_CORS: 'true' }, ['*']],
-    [{ ENABLE_CORS: 'TRUE' }, []],
+    [{ ENABLE_CORS: 'TRUE' }, ['*']],
     [{ ENABLE_CORS: '1' }, []],
     [{ ENABLE_CORS: 'false', ALLOWED_ORIGINS: 'https://a.example' }, []],
     [{ ENABLE_CORS: 'true', ALLOWED_ORIGINS: 'https://a.example' }, ['https://a.example']],
