@@ -8,7 +8,7 @@ import { type Flags, formatTable, type Terminal } from './terminal.ts'
 
 export async function check(terminal: Terminal, flags: Flags): Promise<number> {
   const { config, effective, notices, problems, configFile } = loadSettings(terminal, flags)
-  terminal.print(`# ${configFile ?? 'no any2api.* file; from the environment and defaults'}\n`)
+  terminal.print(`# ${configFile ?? 'no any2api.* file; from the environment, the files named below, and defaults'}\n`)
   terminal.print(`${Bun.YAML.stringify(effective, null, 2)}\n`)
   for (const notice of notices) terminal.print(`# ${notice}\n`)
   if (config === null) {

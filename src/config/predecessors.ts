@@ -40,6 +40,7 @@ export const predecessors: readonly Predecessor[] = [
     title: 'gpt-load (first version, the multi-key transparent proxy)',
     provider: 'multi_key',
     recognisedBy: ['KEYS_FILE', 'OPENAI_BASE_URL'],
+    openWithout: 'AUTH_KEY',
     file: { variable: null, candidates: ['keys.txt'], marks: [], settings: {} },
     defaults: ({ cwd }) => [
       ['/server/port', 3000],
@@ -91,7 +92,7 @@ export function translatePredecessors(
     const recognition = recognise(predecessor, surroundings, report)
     return recognition === null ? [] : [recognition]
   })
-  announce(recognised, report)
+  announce(recognised, surroundings, report)
   const clashes = findUnitClashes(recognised, surroundings, report)
   // Later layers win and the first program is to win, so the last one goes first.
   const reversed = recognised.toReversed()
@@ -116,6 +117,8 @@ export interface Predecessor {
   readonly recognisedBy: readonly string[]
   /** Where one program becomes providers of different kinds: whether this kind is meant. Default: it is. */
   readonly isMeant?: (environment: Environment) => boolean
+  /** Variable of its client key, without which it let everybody in. */
+  readonly openWithout?: string
   readonly file: PredecessorFile
   /** Its documented defaults, as JSON pointers of our settings with values. */
   readonly defaults: (surroundings: Surroundings) => readonly Assignment[]
@@ -241,9 +244,17 @@ function findFile(
   return null
 }
 
-function announce(recognised: readonly Recognised[], report: Report): void {
+function announce(recognised: readonly Recognised[], surroundings: Surroundings, report: Report): void {
+  const { environment, hasOwnFile } = surroundings
+  const isDecided =
+    hasOwnFile || ['CLIENT_KEYS', 'ALLOW_ANONYMOUS'].some((name) => environment.read(name) !== undefined)
   for (const { predecessor, by } of recognised) {
-    report.notice(`settings of ${predecessor.title} recognised by ${by}: they become provider ${predecessor.provider}`)
+    const { title, provider, openWithout } = predecessor
+    report.notice(`settings of ${title} recognised by ${by}: they become provider ${provider}`)
+    if (openWithout === undefined || isDecided || environment.read(openWithout) !== undefined) continue
+    report.notice(
+      `${title} let everybody in where ${openWithout} was not set; here clients need a key, unless ALLOW_ANONYMOUS=true`,
+    )
   }
   const [first, second] = recognised
   if (first === undefined || second === undefined) return

@@ -18,6 +18,7 @@ function become(kind: Kind): Predecessor {
     provider: name,
     recognisedBy: ['BASE_URL', 'MODEL_MAPPINGS', 'APIKEY'],
     isMeant: (environment) => kindOf(environment) === kind,
+    openWithout: 'APIKEY',
     file: { variable: null, candidates: [], marks: [], settings: {} },
     defaults: (surroundings) => [
       ['/server/port', 8080],

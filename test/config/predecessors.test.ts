@@ -255,6 +255,25 @@ describe('the multi-key transparent proxy', () => {
   })
 })
 
+describe('a program that let everybody in', () => {
+  const files = { 'keys.txt': 'sk-one' }
+  const said = (written: Written) =>
+    loadSettings(written).notices.filter((notice) => notice.includes('let everybody in where AUTH_KEY was not set'))
+
+  test('says once that clients need a key now', () => {
+    expect(said({ files })).toHaveLength(1)
+  })
+
+  test.each([
+    { files, environment: { AUTH_KEY: 'the-client-key-of-all' } },
+    { files, environment: { CLIENT_KEYS: 'another-client-key-of-mine' } },
+    { files, environment: { ALLOW_ANONYMOUS: 'true' } },
+    { files: { ...files, 'any2api.yaml': minimal }, environment: { KEYS_FILE: 'keys.txt' } },
+  ])('says nothing where that is decided: %j', (written) => {
+    expect(said(written)).toEqual([])
+  })
+})
+
 describe('together', () => {
   test('files of other programs mean nothing beside a file of our own', () => {
     const config = configOf(
