@@ -119,6 +119,8 @@ export interface Predecessor {
   readonly isMeant?: (environment: Environment) => boolean
   /** Variable of its client key, without which it let everybody in. */
   readonly openWithout?: string
+  /** What its users may not know of; null: nothing. */
+  readonly hint?: (environment: Environment) => string | null
   readonly file: PredecessorFile
   /** Its documented defaults, as JSON pointers of our settings with values. */
   readonly defaults: (surroundings: Surroundings) => readonly Assignment[]
@@ -251,6 +253,8 @@ function announce(recognised: readonly Recognised[], surroundings: Surroundings,
   for (const { predecessor, by } of recognised) {
     const { title, provider, openWithout } = predecessor
     report.notice(`settings of ${title} recognised by ${by}: they become provider ${provider}`)
+    const hint = predecessor.hint?.(environment) ?? null
+    if (hint !== null) report.notice(hint)
     if (openWithout === undefined || isDecided || environment.read(openWithout) !== undefined) continue
     report.notice(
       `${title} let everybody in where ${openWithout} was not set; here clients need a key, unless ALLOW_ANONYMOUS=true`,

@@ -1,5 +1,5 @@
-/** scira2api, which any2api replaces: its own services, and what its README promised, any OpenAI-compatible one. */
-import type { Environment } from './environment.ts'
+/** scira2api, which any2api replaces: in front of Scira, as it was, or of any OpenAI-compatible service, as its README promised. */
+import { type Environment, splitList } from './environment.ts'
 import { parseGoBoolean, respellGoDuration } from './go-spellings.ts'
 import { attemptTimeout, withVersionPath } from './predecessor-upstreams.ts'
 import type { Assignment, Predecessor, PredecessorSetting, Surroundings } from './predecessors.ts'
@@ -19,11 +19,16 @@ function become(kind: Kind): Predecessor {
     recognisedBy: ['BASE_URL', 'MODEL_MAPPINGS', 'APIKEY'],
     isMeant: (environment) => kindOf(environment) === kind,
     openWithout: 'APIKEY',
+    hint: (environment) =>
+      kind === 'scira' || environment.read('UPSTREAM_API_KEY') !== undefined
+        ? null
+        : 'UPSTREAM_API_KEY is not set: the service that scira2api stood in front of is called without a key',
     file: { variable: null, candidates: [], marks: [], settings: {} },
     defaults: (surroundings) => [
       ['/server/port', 8080],
       ['/default_provider', name],
       [`${provider}/type`, kind],
+      ...(kind === 'openai' ? [[`${provider}/base_url`, 'https://api.openai.com'] as const] : []),
       [`${provider}/max_attempts`, 3],
       ...attemptTimeout(provider, '600s'),
       ...limitDefaults(surroundings),
@@ -39,11 +44,12 @@ function become(kind: Kind): Predecessor {
       },
       UPSTREAM_API_KEY:
         kind === 'openai'
-          ? { to: `${provider}/keys`, read: (value) => [value] }
+          ? { to: `${provider}/keys`, read: splitList }
           : { noEffect: 'Scira asks for no key; UPSTREAM_TYPE=openai means a service that does' },
       APIKEY: { to: '/access/client_keys', read: (value) => [value] },
-      HTTP_PROXY: { to: `${provider}/proxy`, read: (value) => (value.includes('://') ? value : `http://${value}`) },
-      // After HTTP_PROXY, because it overrules it.
+      // Each overrules those before it.
+      http_proxy: { to: `${provider}/proxy`, read: httpProxy },
+      HTTP_PROXY: { to: `${provider}/proxy`, read: httpProxy },
       SOCKS5_PROXY: { to: `${provider}/proxy`, read: socksProxy },
       CLIENT_TIMEOUT: { unit: 's', translate: (value) => attemptTimeout(provider, respellGoDuration(value)) },
       RETRY: { to: `${provider}/max_attempts`, read: (value) => (value === '0' ? 1 : value) },
@@ -151,6 +157,10 @@ function faultOfMappings(text: string): string | null {
 
 function ordinal(number: number): string {
   return ['first', 'second', 'third'][number - 1] ?? `${number}th`
+}
+
+function httpProxy(address: string): string {
+  return address.includes('://') ? address : `http://${address}`
 }
 
 /** With or without `socks5://`. It let the proxy look names up. */

@@ -490,6 +490,14 @@ GIN_MODE=release
         ['fatal', { '/log/level': 'error' }],
       ],
       // Only in its code.
+      http_proxy: [
+        ['http://lower.example:8080', scira({ proxy: 'http://lower.example:8080' })],
+        [
+          'http://lower.example:8080',
+          scira({ proxy: 'http://upper.example:8080' }),
+          { HTTP_PROXY: 'http://upper.example:8080' },
+        ],
+      ],
       RESPONSE_CACHE_TTL: [['7m', { '/cache/ttl': '7m' }]],
       CACHE_CLEANUP_INTERVAL: [['10m', 'no effect']],
       // Of any2api itself: what kind of service BASE_URL is.

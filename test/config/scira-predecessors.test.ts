@@ -115,6 +115,18 @@ test.each(bad)('%s=%s is refused with its place and not repeated', (name, value,
   expect(problems).toEqual([{ place: `environment ${name}`, message }])
 })
 
+test('a service that needs a key gets one, or a line in the log says that it has none', () => {
+  const environment = { APIKEY: 'a-scira-key-of-mine', UPSTREAM_TYPE: 'openai' }
+  const without = translate(environment)
+  expect(without.tree.providers).toMatchObject({ scira2api: { base_url: 'https://api.openai.com' } })
+  expect(without.notices).toContain(
+    'UPSTREAM_API_KEY is not set: the service that scira2api stood in front of is called without a key',
+  )
+  const { tree, notices } = translate({ ...environment, UPSTREAM_API_KEY: 'sk-one, sk-two' })
+  expect(tree.providers).toMatchObject({ scira2api: { keys: ['sk-one', 'sk-two'] } })
+  expect(notices).toHaveLength(1)
+})
+
 test('a colon in the name of a target is part of it', () => {
   const { tree } = translate({ BASE_URL: 'http://127.0.0.1:11434', MODEL_MAPPINGS: 'small:llama3:8b' })
   expect(tree.models).toEqual({ small: 'scira2api/llama3:8b' })
