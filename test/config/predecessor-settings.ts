@@ -181,8 +181,8 @@ GIN_MODE=release
         ['20', ondemand({ 'timeouts/first_byte': '20s', 'timeouts/idle': '20s', max_wait: '40s' })],
       ],
       RATE_LIMIT: [
-        ['60', { '/access/default_rpm': 60 }],
-        ['30', { '/access/default_rpm': 30 }],
+        ['60', { '/access/default_limits/rpm': 60 }],
+        ['30', { '/access/default_limits/rpm': 30 }],
       ],
       DEBUG_MODE: [
         ['true', { '/log/level': 'debug' }],
@@ -222,8 +222,8 @@ GIN_MODE=release
         [{ input: 2, output: 6 }, { '/default_model_price': { input: 2, output: 6, cached_input: null } }],
       ],
       '/rate_limit_per_minute': [
-        [60, { '/access/default_rpm': 60 }],
-        [5, { '/access/default_rpm': 5 }],
+        [60, { '/access/default_limits/rpm': 60 }],
+        [5, { '/access/default_limits/rpm': 5 }],
       ],
       '/account_cooldown_seconds': [
         [300, ondemand({ rate_limit_rest: '5m' })],
