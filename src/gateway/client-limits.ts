@@ -97,7 +97,8 @@ export function createClientLimits(parts: ClientLimitParts): ClientLimits {
     createLedger({ kind, localTime, now: clock.now, remembered: parts.spending[kind] })
   const ledgers = { day: ledgerOf('day'), month: ledgerOf('month') }
   const states = new Map<string, ClientState>()
-  const leases = new Map<Call, Lease>()
+  /** By the call's id: what is recorded at its end may be a copy of it, with another signal. */
+  const leases = new Map<string, Lease>()
   const total = noCounts()
   let defaults = parts.defaults
   let merged = new WeakMap<ClientKey, MergedLimits | null>()
@@ -141,7 +142,7 @@ export function createClientLimits(parts: ClientLimitParts): ClientLimits {
     const needs = needsOf(call, targets, limits)
     const refusal = findRefusal({ client, limits, state, needs, now })
     if (refusal === null) {
-      leases.set(call, reserve({ client, limits, state, needs, now }))
+      leases.set(call.id, reserve({ client, limits, state, needs, now }))
       state.counts.allowed++
       total.allowed++
     } else {
@@ -213,9 +214,9 @@ export function createClientLimits(parts: ClientLimitParts): ClientLimits {
         ledgers.day.spend(client, costMicroUsd, time)
         ledgers.month.spend(client, costMicroUsd, time)
       }
-      const lease = leases.get(call)
+      const lease = leases.get(call.id)
       if (lease === undefined) return
-      leases.delete(call)
+      leases.delete(call.id)
       const { state, step, tokens, account } = lease
       const now = clock.monotonic()
       state.active--

@@ -44,7 +44,7 @@ function startLimits(client: ClientKey, options: Options = {}) {
 /** Its body is empty: it is reckoned at what it asks for. */
 function callOf(client: ClientKey, maxTokens: number, time: number): Call {
   return {
-    id: 'req_1',
+    id: crypto.randomUUID(),
     client,
     method: 'POST',
     path: '/chat/completions',

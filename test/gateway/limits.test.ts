@@ -378,6 +378,22 @@ test('a call under way over a reload gives its place back', async () => {
   expect(await statusOf(pair.gateway.chat({}))).toBe(200)
 })
 
+test.each([false, true])(
+  'what a call has taken is given back where answers are kept, streamed or not: %p',
+  async (stream) => {
+    await using pair = await start({ alice: { maxConcurrent: 1, budgetMicroUsd: 10_000_000, budgetPeriod: 'day' } })
+    const { gateway } = pair.gateway
+    const { cache } = gateway.config()
+    gateway.reload({ ...gateway.config(), cache: { ...cache, isEnabled: true } })
+    // A miss, a hit, one that fails at the client's own mistake.
+    for (const body of [{ stream }, { stream }, { stream, messages: 'none' }]) {
+      await statusOf(pair.gateway.chat(body))
+      await until(() => statusOfClient(pair)?.concurrency?.used === 0)
+    }
+    expect(statusOfClient(pair)?.budget?.reservedMicroUsd).toBe(0)
+  },
+)
+
 test('the operator sees limits, what is left of them and how many calls each has refused', async () => {
   await using pair = await start({
     alice: { requestsPerMinute: 2, requestsPerSecond: 10, budgetMicroUsd: 5_000_000, maxConcurrent: 3 },
