@@ -213,7 +213,8 @@ const refused: readonly Refused[] = [
 ]
 const refusedByDoor = doors.flatMap((door) => refused.map((one) => ({ ...door, ...one })))
 
-const paced = { text: 'one two three four five six', delayMs: 10 } as const
+// So slow that the first words are read before the end comes, on a busy machine too.
+const paced = { text: 'one two three four five six', delayMs: 60 } as const
 const brokenOff: readonly { name: string; behaviour: Behaviour; isCut: boolean }[] = [
   { name: 'is reset', behaviour: { kind: 'cut', how: 'reset', after: 3, ...paced }, isCut: true },
   { name: 'is closed', behaviour: { kind: 'cut', how: 'close', after: 3, ...paced }, isCut: true },
