@@ -1,7 +1,8 @@
 /** Who may call what. Closed by default: a path that is not listed here as open needs a key. */
-import type { ClientKey, Config } from './domain.ts'
+import { type ClientKey, type Config, noLimits } from './domain.ts'
 import { GatewayError } from './errors.ts'
 import { anonymousClient, type ClientKeys } from './gateway/client-keys.ts'
+import type { OperatorSessions } from './gateway/operator-sessions.ts'
 
 /** Who is asking, decided before a byte of the body is read. */
 export interface Visitor {
@@ -21,6 +22,7 @@ export interface AccessQuestion {
   readonly path: string
   readonly config: Config
   readonly clientKeys: ClientKeys
+  readonly sessions: OperatorSessions
 }
 
 /** Throws GatewayError 401. `id` is the request's. */
@@ -35,15 +37,49 @@ export function checkAccess(question: AccessQuestion, id: string): Visitor {
     if (isOpenList) return { id, client: null, isAdmin: false }
     throw noClientKey(secret !== null && clientKeys.isAdmin(secret), secret !== null)
   }
-  const isAdmin = secret !== null && clientKeys.isAdmin(secret)
+  const isAdmin = secret === null ? isSignedIn(question) : clientKeys.isAdmin(secret)
   const isPublicMetrics = config.server.areMetricsPublic && path === '/metrics' && isRead(request.method)
-  if (isAdmin || isOpen(path) || isPublicMetrics) return { id, client: null, isAdmin }
+  const isSigningIn = path === sessionPath && request.method === 'POST'
+  if (isAdmin || isOpen(path) || isPublicMetrics || isSigningIn) return { id, client: null, isAdmin }
   throw noAdminKey(secret !== null)
 }
 
 /** Throws GatewayError 401 unless the admin key was given. */
 export function requireAdmin(visitor: Visitor): void {
   if (!visitor.isAdmin) throw noAdminKey(false)
+}
+
+export const sessionPath = '/admin/session'
+export const sessionCookie = 'any2api_session'
+
+/** From the `Cookie` header; null when there is none. */
+export function sessionTokenOf(headers: Headers): string | null {
+  const cookies = headers.get('cookie')
+  return cookies === null ? null : (/(?:^|;\s*)any2api_session=([\w-]{20,100})(?:;|$)/.exec(cookies)?.[1] ?? null)
+}
+
+/** A cookie goes out by itself, so it only counts for reading, or for a page of our own. */
+function isSignedIn({ request, sessions }: AccessQuestion): boolean {
+  const token = sessionTokenOf(request.headers)
+  return token !== null && sessions.isOpen(token) && (isRead(request.method) || isSameOrigin(request))
+}
+
+/** Whether the request comes from a page of ours. Browsers say so in one of two headers; without either it is not a page's. */
+export function isSameOrigin({ headers }: Request): boolean {
+  const site = headers.get('sec-fetch-site')
+  if (site !== null) return site === 'same-origin'
+  const origin = headers.get('origin')
+  return origin === null || (URL.canParse(origin) && new URL(origin).host === headers.get('host'))
+}
+
+/** The operator trying a model from the dashboard. */
+export const dashboardClient: ClientKey = {
+  name: 'dashboard',
+  hash: 'dashboard',
+  label: 'dashboard',
+  models: null,
+  limits: noLimits,
+  isStateful: null,
 }
 
 /** `Authorization`, with or without `Bearer` (OnDemand2API took both), else `x-api-key`, else `api-key`; null when none is given. */

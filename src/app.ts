@@ -1,13 +1,28 @@
 /** The HTTP surface on one screen: identity and access first, every route in order, and the one place where errors are rendered. */
 import { Elysia } from 'elysia'
-import { checkAccess, type Visitor } from './access.ts'
+import { checkAccess, dashboardClient, requireAdmin, sessionPath, type Visitor } from './access.ts'
 import { GatewayError } from './errors.ts'
 import { errorBody } from './formats/openai.ts'
 import { describeError } from './log.ts'
 import { adminCacheClear, adminCacheClearDocumentation } from './routes/admin-cache-clear.ts'
 import { adminConfig, adminConfigDocumentation } from './routes/admin-config.ts'
+import {
+  pauseCredential,
+  pauseDocumentation,
+  recheckCredential,
+  recheckDocumentation,
+  resumeDocumentation,
+} from './routes/admin-credentials.ts'
 import { adminReload, adminReloadDocumentation } from './routes/admin-reload.ts'
 import { adminRequests, adminRequestsDocumentation } from './routes/admin-requests.ts'
+import {
+  showSession,
+  showSessionDocumentation,
+  signIn,
+  signInDocumentation,
+  signOut,
+  signOutDocumentation,
+} from './routes/admin-session.ts'
 import { blacklist, blacklistDocumentation } from './routes/blacklist.ts'
 import type { CallContext } from './routes/call.ts'
 import { chatCompletions, chatDocumentation } from './routes/chat-completions.ts'
@@ -28,6 +43,8 @@ import { swagger, swaggerPaths } from './routes/swagger.ts'
 
 export type AppParts = OperatorParts
 
+/** As under `/v1/`: the Response goes out as it was made. */
+const dashboardPrefix = '/admin/v1/'
 const nobody: Visitor = { id: '', client: null, isAdmin: false }
 
 export function createApp(parts: AppParts) {
@@ -47,6 +64,14 @@ export function createApp(parts: AppParts) {
     (handler: (context: CallContext) => Promise<Response>) =>
     async ({ request, server, visitor }: CallContext): Promise<Response> =>
       finish(visitor, request, await handler({ request, server, visitor }))
+  /** The dashboard's way to try a model: a call like any other, of a client of its own. */
+  const asDashboard =
+    (handler: (context: CallContext) => Promise<Response>) =>
+    async ({ request, server, visitor }: CallContext): Promise<Response> => {
+      requireAdmin(visitor)
+      const context = { request, server, visitor: { ...visitor, client: dashboardClient } }
+      return finish(visitor, request, await handler(context))
+    }
 
   // One router, and it reads the same path as the access check: the runtime's own takes `//host/stats` for `/stats`, and
   // Elysia's skips a host name's first letters unless told that they may be few. Loose paths would open `/stats/`.
@@ -65,12 +90,17 @@ export function createApp(parts: AppParts) {
       const path = pathOf(request.url)
       context.visitor = { id, client: null, isAdmin: false }
       if (!path.startsWith('/v1/')) {
-        set.headers['x-request-id'] = id
-        cors.addHeaders(request, set.headers)
+        if (!path.startsWith(dashboardPrefix)) {
+          set.headers['x-request-id'] = id
+          cors.addHeaders(request, set.headers)
+        }
         // An unknown path is told so, with or without a key, and goes no further: no route is reached unchecked.
         if (methodsOf(path).length === 0) throw unknownRoute(request)
       }
-      context.visitor = checkAccess({ request, path, config: gateway.config(), clientKeys: gateway.clientKeys }, id)
+      context.visitor = checkAccess(
+        { request, path, config: gateway.config(), clientKeys: gateway.clientKeys, sessions: gateway.sessions },
+        id,
+      )
     })
     .onError(({ error, code, request, visitor, set }) => {
       const told = code === 'NOT_FOUND' ? unknownRoute(request) : toldOf(error, visitor, request)
@@ -105,6 +135,14 @@ export function createApp(parts: AppParts) {
       parse: 'none',
       detail: adminCacheClearDocumentation,
     })
+    .get(`${dashboardPrefix}models`, asDashboard(models(parts)))
+    .post(`${dashboardPrefix}chat/completions`, asDashboard(chatCompletions(parts)), { parse: 'none' })
+    .get(sessionPath, forOperator(showSession()), { detail: showSessionDocumentation })
+    .post(sessionPath, signIn(parts), { parse: 'none', detail: signInDocumentation })
+    .delete(sessionPath, forOperator(signOut(parts)), { parse: 'none', detail: signOutDocumentation })
+    .post('/admin/pause', forOperator(pauseCredential(parts, true)), { parse: 'none', detail: pauseDocumentation })
+    .post('/admin/resume', forOperator(pauseCredential(parts, false)), { parse: 'none', detail: resumeDocumentation })
+    .post('/admin/recheck', forOperator(recheckCredential(parts)), { parse: 'none', detail: recheckDocumentation })
     .get('/admin/config', forOperator(adminConfig(parts)), { detail: adminConfigDocumentation })
     .get('/admin/requests', forOperator(adminRequests(parts)), { detail: adminRequestsDocumentation })
 

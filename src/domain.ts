@@ -325,14 +325,14 @@ export interface LogConfig {
   readonly retentionMs: number
 }
 
-/** What is excluded from a pool, why and until when. Persisted. */
+/** What is excluded from a pool, why (a failure, or the operator paused it) and until when. Persisted. */
 export interface BlacklistEntry {
   readonly provider: string
   readonly credentialId: string
   readonly label: string
   /** Empty: everything; else the model (or path) it rests for. */
   readonly scope: string
-  readonly reason: FailureKind
+  readonly reason: FailureKind | 'paused'
   /** Short text of the cause for people; never holds a secret. */
   readonly detail: string
   /** Unix milliseconds. */

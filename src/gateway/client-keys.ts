@@ -8,6 +8,7 @@ export interface ClientKeys {
   /** Null when no such key is valid. The hash is looked up, not compared: time tells nothing of a secret. */
   find(secret: string): ClientKey | null
   isAdmin(secret: string): boolean
+  isAdminHash(hash: string): boolean
   /** All of them, for the operator. */
   list(): readonly ClientKey[]
   setConfigured(keys: readonly ClientKey[], adminKeyHash: string | null): void
@@ -32,6 +33,7 @@ export function createClientKeys(): ClientKeys {
   return {
     find: (secret) => byHash.get(hashSecret(secret)) ?? null,
     isAdmin: (secret) => adminHashes.has(hashSecret(secret)),
+    isAdminHash: (hash) => adminHashes.has(hash),
     list: () => [...byHash.values()],
     setConfigured(keys, adminKeyHash) {
       configured = keys

@@ -32,11 +32,13 @@ export interface CredentialPool {
   /** Unix milliseconds when the first credential comes back for this scope; null when none is known to. */
   soonestRecovery(scope: string): number | null
   /** Why the pool is empty, when all are out: the commonest cause. */
-  commonCause(scope: string): FailureKind | null
+  commonCause(scope: string): BlacklistEntry['reason'] | null
   counts(): PoolCounts
   list(): CredentialStatus[]
   blacklist(): BlacklistEntry[]
-  /** Makes them available again; how many were not. */
+  /** Out until it is resumed, whatever happens; false: there is no such credential. */
+  setPaused(credentialId: string, isPaused: boolean): boolean
+  /** Makes them available again, paused ones only when named; how many were not. */
   reset(credentialId: string | null): number
 }
 
@@ -69,7 +71,7 @@ export interface CredentialStatus {
   readonly label: string
   /** Position in the settings, from 0. */
   readonly index: number
-  readonly state: 'healthy' | 'cooling' | 'blacklisted'
+  readonly state: 'healthy' | 'cooling' | 'blacklisted' | 'paused'
   readonly inFlight: number
   readonly successes: number
   readonly failures: number
@@ -202,7 +204,7 @@ export function createCredentialPool(parts: PoolParts): CredentialPool {
     if (!isScoped) for (const other of scopes.values()) other.remove(state)
     if (entry.until !== null) nextRecoveryAt = Math.min(nextRecoveryAt, entry.until)
     parts.put(entry)
-    log.warn(entry.until === null ? 'credential blacklisted' : 'credential rests', describe(entry))
+    log.warn(excludedMessage(entry), describe(entry))
   }
 
   function include(state: State, entry: BlacklistEntry, cause: string): void {
@@ -236,6 +238,12 @@ export function createCredentialPool(parts: PoolParts): CredentialPool {
       since: clock.now(),
       until: rest.until,
     }
+  }
+
+  function pauseOf(state: State): BlacklistEntry {
+    const { id, label } = state.credential
+    const byOperator = { reason: 'paused', detail: 'by the operator' } as const
+    return { provider, credentialId: id, label, scope: '', ...byOperator, since: clock.now(), until: null }
   }
 
   /** Longer each time; but calls that fail together are one failure. */
@@ -385,7 +393,8 @@ export function createCredentialPool(parts: PoolParts): CredentialPool {
         }
         state.entries.set(entry.scope, entry)
         // Not at start: a restart must not become a burst of checks.
-        if (entry.until === null) state.checkAt = Math.max(now, entry.since) + config.blacklist.recheckMs
+        if (entry.until === null && entry.reason !== 'paused')
+          state.checkAt = Math.max(now, entry.since) + config.blacklist.recheckMs
       }
       rebuild()
     },
@@ -415,6 +424,10 @@ export function createCredentialPool(parts: PoolParts): CredentialPool {
       state.isBeingChecked = false
       const entry = state.entries.get('')
       if (entry === undefined) {
+        state.checkAt = null
+        return
+      }
+      if (entry.reason === 'paused') {
         state.checkAt = null
         return
       }
@@ -462,7 +475,7 @@ export function createCredentialPool(parts: PoolParts): CredentialPool {
       return soonest
     },
     commonCause(scope) {
-      const causes = new Map<FailureKind, number>()
+      const causes = new Map<BlacklistEntry['reason'], number>()
       for (const state of order) {
         const entry = state.entries.get('') ?? state.entries.get(scope)
         if (entry !== undefined) causes.set(entry.reason, (causes.get(entry.reason) ?? 0) + 1)
@@ -493,10 +506,19 @@ export function createCredentialPool(parts: PoolParts): CredentialPool {
       recoverDue()
       return order.flatMap((state) => [...state.entries.values()])
     },
+    setPaused(credentialId, isWanted) {
+      const state = states.get(credentialId)
+      if (state === undefined) return false
+      if (isWanted === isPaused(state)) return true
+      const whole = state.entries.get('')
+      if (whole !== undefined) include(state, whole, isWanted ? 'paused instead' : 'resumed by the operator')
+      if (isWanted) exclude(state, pauseOf(state))
+      return true
+    },
     reset(credentialId) {
       let cleared = 0
       for (const state of order) {
-        if (credentialId !== null && state.credential.id !== credentialId) continue
+        if (credentialId === null ? isPaused(state) : state.credential.id !== credentialId) continue
         if (state.entries.size > 0) cleared++
         for (const entry of state.entries.values()) include(state, entry, 'reset by the operator')
         state.failuresInRow = 0
@@ -534,23 +556,35 @@ function endOf(entry: BlacklistEntry): number {
   return entry.until ?? Number.POSITIVE_INFINITY
 }
 
-function isSame(a: FailureKind, b: FailureKind): boolean {
+function isPaused(state: State): boolean {
+  return state.entries.get('')?.reason === 'paused'
+}
+
+function isSame(a: BlacklistEntry['reason'], b: FailureKind): boolean {
+  if (a === 'paused') return false
   return a === b || (failurePolicies[a].breaker === 'failed' && failurePolicies[b].breaker === 'failed')
 }
 
 function stateOf(state: State): CredentialStatus['state'] {
   const entry = state.entries.get('')
   if (entry === undefined) return 'healthy'
+  if (entry.reason === 'paused') return 'paused'
   return entry.until === null ? 'blacklisted' : 'cooling'
 }
 
+function excludedMessage({ reason, until }: BlacklistEntry): string {
+  if (reason === 'paused') return 'credential paused'
+  return until === null ? 'credential blacklisted' : 'credential rests'
+}
+
 function describe(entry: BlacklistEntry) {
+  const openEnd = entry.reason === 'paused' ? 'the operator resumes it' : 'a re-check finds it working'
   return {
     provider: entry.provider,
     credential: entry.label,
     ...(entry.scope === '' ? {} : { scope: entry.scope }),
     reason: entry.reason,
     detail: entry.detail,
-    until: entry.until === null ? 'a re-check finds it working' : new Date(entry.until).toISOString(),
+    until: entry.until === null ? openEnd : new Date(entry.until).toISOString(),
   }
 }

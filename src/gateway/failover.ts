@@ -3,7 +3,7 @@
  * What a failure means is decided by `failure-policy.ts`; this file only obeys.
  */
 import type { Clock } from '../clock.ts'
-import type { Credential, FailureKind, Outcome, ProviderConfig, Target } from '../domain.ts'
+import type { BlacklistEntry, Credential, FailureKind, Outcome, ProviderConfig, Target } from '../domain.ts'
 import { UpstreamError } from '../errors.ts'
 import { describeError, type Logger } from '../log.ts'
 import { isWrittenIn } from '../providers/classify-refusal.ts'
@@ -70,7 +70,7 @@ export interface FailoverParts {
 /** Nothing is left to try. `last` is null when no attempt could be made at all. */
 export class NothingLeftError extends Error {
   readonly last: UpstreamError | null
-  readonly why: FailureKind | 'breaker_open' | null
+  readonly why: BlacklistEntry['reason'] | 'breaker_open' | null
   /** The failure that hit all credentials at once, where that opened the breaker. */
   readonly trippedBy: FailureKind | null
   /** Unix milliseconds of the soonest recovery; null when none is known. */
@@ -291,7 +291,7 @@ function mayHaveHappened(failure: UpstreamError): boolean {
 
 function nothingLeft(parts: FailoverParts, call: Call, plan: Plan, last: UpstreamError | null): NothingLeftError {
   let recoveryAt: number | null = null
-  let why: FailureKind | 'breaker_open' | null = null
+  let why: BlacklistEntry['reason'] | 'breaker_open' | null = null
   let trippedBy: FailureKind | null = null
   for (const target of plan.targets) {
     const { pool } = plan.upstreamOf(target.provider)

@@ -18,6 +18,7 @@ import { type CredentialPool, type CredentialStatus, createCredentialPool, type 
 import { failover, type Plan, scopeOf, type Upstream } from './failover.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { createModelList, type ModelListStatus } from './model-list.ts'
+import { createOperatorSessions, type OperatorSessions } from './operator-sessions.ts'
 import { createPriceTable } from './pricing.ts'
 import { createRecheck } from './recheck.ts'
 import { createModelResolver, createPatternMatch, type ModelResolver } from './resolve-model.ts'
@@ -40,14 +41,24 @@ export interface Gateway {
   reload(config: Config): void
   readonly clientKeys: ClientKeys
   readonly limits: ClientLimits
+  readonly sessions: OperatorSessions
   readonly metrics: Metrics
   readonly cache: Pick<ResponseCache, 'clear' | 'status'>
   /** Counted since the start. */
   modelListStatus(): ModelListStatus
   status(): GatewayStatus
-  /** Makes excluded credentials available again; null: all. */
+  /** Whether this credential works, by a check of our own; null: it could not be told. Undefined: there is no such credential. */
+  recheck(credential: CredentialPlace): Promise<boolean | null | undefined>
+  /** Takes a credential out until it is resumed, whatever happens, or gives it back. False: there is no such credential. */
+  setPaused(credential: CredentialPlace, isPaused: boolean): boolean
+  /** Makes excluded credentials available again, but not paused ones unless named; null: all. */
   reset(wish: { provider: string | null; credential: string | null }): { cleared: number; total: number }
   close(): void
+}
+
+export interface CredentialPlace {
+  readonly provider: string
+  readonly credentialId: string
 }
 
 export interface GatewayStatus {
@@ -103,6 +114,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   const pools = new Map<string, CredentialPool>()
   const pins = new Map(parts.remembered.pins.map((pin) => [pinKey(pin.client, pin.provider), pin.credentialId]))
   const clientKeys = createClientKeys()
+  const sessions = createOperatorSessions({ clock, isAdminHash: clientKeys.isAdminHash })
   const metrics = createMetrics()
   const limits = createClientLimits({
     clock,
@@ -287,6 +299,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     },
     clientKeys,
     limits,
+    sessions,
     metrics,
     cache,
     modelListStatus: modelList.status,
@@ -305,6 +318,15 @@ export function createGateway(parts: GatewayParts): Gateway {
         counts.blacklisted += provider.counts.blacklisted
       }
       return { counts, providers, breakers: breakers.list() }
+    },
+    async recheck({ provider, credentialId }) {
+      const upstream = snapshot.upstreams.get(provider)
+      const credential = upstream?.config.credentials.find(({ id }) => id === credentialId)
+      return upstream === undefined || credential === undefined ? undefined : recheck.now(upstream, credential)
+    },
+    setPaused({ provider, credentialId }, isPaused) {
+      const pool = snapshot.upstreams.get(provider)?.pool
+      return pool?.setPaused(credentialId, isPaused) ?? false
     },
     reset({ provider, credential }) {
       let cleared = 0

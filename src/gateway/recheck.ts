@@ -8,6 +8,8 @@ import type { Upstream } from './failover.ts'
 export interface Recheck {
   /** Looks at what is due now and sets the timer for what will be. */
   wake(): void
+  /** Checks this one at once, whatever state it is in; null: it could not be told. */
+  now(upstream: Upstream, credential: Credential): Promise<boolean | null>
   close(): void
 }
 
@@ -43,7 +45,7 @@ export function createRecheck({ clock, log, upstreams }: RecheckParts): Recheck 
     timer.unref()
   }
 
-  async function check(upstream: Upstream, credential: Credential): Promise<void> {
+  async function check(upstream: Upstream, credential: Credential): Promise<boolean | null> {
     const controller = new AbortController()
     running.add(controller)
     const late = () => controller.abort(new UpstreamError('timeout', 'the check took too long'))
@@ -58,13 +60,15 @@ export function createRecheck({ clock, log, upstreams }: RecheckParts): Recheck 
       running.delete(controller)
       controller.abort()
     }
-    if (isClosed) return
+    if (isClosed) return null
     upstream.pool.checked(credential.id, works)
     wake()
+    return works
   }
 
   return {
     wake,
+    now: check,
     close() {
       isClosed = true
       if (timer !== null) clearTimeout(timer)

@@ -23,7 +23,7 @@ interface Row {
 }
 
 /** When upstream said nothing better. */
-const rows: Readonly<Record<FailureKind | 'breaker_open', Row>> = {
+const rows: Readonly<Record<FailureKind | 'breaker_open' | 'paused', Row>> = {
   client_gone: { status: 499, code: 'client_closed_request', message: 'the client closed the connection' },
   bad_request: { status: 400, code: 'invalid_request', message: 'the upstream refused the request' },
   invalid_credential: {
@@ -59,6 +59,11 @@ const rows: Readonly<Record<FailureKind | 'breaker_open', Row>> = {
     status: 503,
     code: 'upstream_unavailable',
     message: 'the upstream has failed repeatedly and is given a rest',
+  },
+  paused: {
+    status: 503,
+    code: 'credentials_paused',
+    message: 'the operator has paused the credentials for this model',
   },
 }
 

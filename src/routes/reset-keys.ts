@@ -2,6 +2,7 @@
 import { GatewayError } from '../errors.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import { documentRoute, queryParameter } from './documentation.ts'
+import { findCredential, requireProvider } from './find-credential.ts'
 import type { OperatorContext } from './operator.ts'
 
 export function resetKeys({ gateway }: { gateway: Gateway }) {
@@ -10,10 +11,8 @@ export function resetKeys({ gateway }: { gateway: Gateway }) {
     const { searchParams } = new URL(request.url)
     const provider = searchParams.get('provider')
     const wanted = searchParams.get('credential')
-    if (provider !== null && !gateway.status().providers.some((one) => one.name === provider)) {
-      throw new GatewayError('provider_not_found', 'no such provider', { status: 404, param: 'provider' })
-    }
-    const credential = wanted === null ? null : findCredential(gateway, { provider, wanted })
+    requireProvider(gateway, provider)
+    const credential = wanted === null ? null : findCredential(gateway, { provider, wanted }).credentialId
     // HEAD asks what GET would say; it must not do it.
     if (request.method === 'HEAD') return new Response(null, { headers: { 'content-type': 'application/json' } })
     const { cleared, total } = gateway.reset({ provider, credential })
@@ -29,31 +28,6 @@ function requireKeyInHeader({ headers }: Request): void {
     status: 401,
     headers: { 'www-authenticate': 'Bearer' },
   })
-}
-
-const leastPrefix = 6
-
-/** By its label, by the fingerprint the label begins with, or by a longer part of its id. Throws GatewayError. */
-function findCredential(gateway: Gateway, { provider, wanted }: { provider: string | null; wanted: string }): string {
-  const fingerprint = wanted.split(/…|\.\.\./, 1)[0] ?? ''
-  const isPrefix = fingerprint.length >= leastPrefix && /^[0-9a-f]+$/i.test(fingerprint)
-  const found = new Set<string>()
-  for (const { name, credentials } of gateway.status().providers) {
-    if (provider !== null && provider !== name) continue
-    for (const { id, label } of credentials) {
-      if (label === wanted || (isPrefix && id.startsWith(fingerprint.toLowerCase()))) found.add(id)
-    }
-  }
-  const [id] = found
-  if (id === undefined) {
-    const message = 'no such credential; /stats lists them with their fingerprints'
-    throw new GatewayError('credential_not_found', message, { status: 404, param: 'credential' })
-  }
-  if (found.size > 1) {
-    const message = 'more than one credential fits; name its provider too, or more of its id'
-    throw new GatewayError('ambiguous_credential', message, { status: 400, param: 'credential' })
-  }
-  return id
 }
 
 const shared = {
