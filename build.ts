@@ -2,7 +2,9 @@
 import { mkdir, realpath, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import type { BunPlugin } from 'bun'
 import { version } from './package.json'
+import { readDashboardBundle } from './src/dashboard/bundle.ts'
 
 const root = import.meta.dir
 
@@ -12,7 +14,20 @@ const outfile = resolve(flags.outfile ?? join(root, 'dist', defaultName(target))
 const commit = Bun.env.BUILD_COMMIT ?? (await gitCommit())
 
 await mkdir(dirname(outfile), { recursive: true })
+/** The page's bundle is made now, because the binary has no source to make it from; before the build, because one inside another never ends. */
+const bundleText = JSON.stringify(await readDashboardBundle())
+const dashboardBundle: BunPlugin = {
+  name: 'dashboard bundle',
+  setup(builder) {
+    builder.onLoad({ filter: /src\/dashboard\/bundle\.ts$/ }, () => ({
+      loader: 'js',
+      contents: `export const readDashboardBundle = async () => (${bundleText})`,
+    }))
+  },
+}
+
 const build = await Bun.build({
+  plugins: [dashboardBundle],
   // The Worker is loaded by its URL, which the bundler does not follow: it must be an entry point of its own.
   entrypoints: [join(root, 'src/main.ts'), join(root, 'src/stores/worker.ts')],
   // Inside the binary an entry point keeps its path below this folder: the Worker is at `./stores/worker.js` seen from the main file.

@@ -13,7 +13,15 @@ export interface Visitor {
 }
 
 /** Open to everybody. Everything under `/v1/` needs a client key, everything else the admin key. */
-export const openPaths = ['/', '/health', '/health/ready', '/favicon.ico', '/swagger', '/swagger/*'] as const
+export const openPaths = [
+  '/',
+  '/health',
+  '/health/ready',
+  '/favicon.ico',
+  '/swagger',
+  '/swagger/*',
+  '/dashboard/*',
+] as const
 
 const modelPaths = /^\/v1\/models(?:\/|$)/
 

@@ -27,9 +27,9 @@ import { blacklist, blacklistDocumentation } from './routes/blacklist.ts'
 import type { CallContext } from './routes/call.ts'
 import { chatCompletions, chatDocumentation } from './routes/chat-completions.ts'
 import { createCors } from './routes/cors.ts'
+import { dashboard, dashboardPaths, homeDocumentation } from './routes/dashboard.ts'
 import { favicon } from './routes/favicon.ts'
 import { health, healthDocumentation, ready, readyDocumentation } from './routes/health.ts'
-import { home, homeDocumentation } from './routes/home.ts'
 import { metrics, metricsDocumentation } from './routes/metrics.ts'
 import { model, modelDocumentation, models, modelsDocumentation } from './routes/models.ts'
 import { openApiDocument } from './routes/openapi.ts'
@@ -51,6 +51,7 @@ export function createApp(parts: AppParts) {
   const { gateway, clock, log, version } = parts
   const healthParts = { ...parts, now: clock.now }
   const cors = createCors(() => gateway.config().server.corsOrigins)
+  const pages = dashboard(healthParts)
   const ui = swagger({ gateway, openApi: () => openApiDocument(version, documentedRoutes()) })
 
   /** Under `/v1` the Response goes out as it was made: nothing of Elysia's is merged into it, so its headers are set here. */
@@ -109,7 +110,9 @@ export function createApp(parts: AppParts) {
       if (set.headers['x-request-id'] !== undefined) return response
       return finish(visitor ?? nobody, request, response)
     })
-    .get('/', home(healthParts), { detail: homeDocumentation })
+    .get('/', pages.page, { detail: homeDocumentation })
+    .get(dashboardPaths.script, pages.script)
+    .get(dashboardPaths.style, pages.style)
     .get('/favicon.ico', favicon())
     .get('/health', health(healthParts), { detail: healthDocumentation })
     .get('/health/ready', ready(healthParts), { detail: readyDocumentation })

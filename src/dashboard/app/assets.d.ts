@@ -1,0 +1,2 @@
+/** The bundler gathers what is imported so. */
+declare module '*.css'
