@@ -21,6 +21,7 @@ export const openPaths = [
   '/swagger',
   '/swagger/*',
   '/dashboard/*',
+  '/admin/session',
 ] as const
 
 const modelPaths = /^\/v1\/models(?:\/|$)/
@@ -47,8 +48,7 @@ export function checkAccess(question: AccessQuestion, id: string): Visitor {
   }
   const isAdmin = secret === null ? isSignedIn(question) : clientKeys.isAdmin(secret)
   const isPublicMetrics = config.server.areMetricsPublic && path === '/metrics' && isRead(request.method)
-  const isSigningIn = path === sessionPath && request.method === 'POST'
-  if (isAdmin || isOpen(path) || isPublicMetrics || isSigningIn) return { id, client: null, isAdmin }
+  if (isAdmin || isOpen(path) || isPublicMetrics) return { id, client: null, isAdmin }
   throw noAdminKey(secret !== null)
 }
 

@@ -140,7 +140,7 @@ export function createApp(parts: AppParts) {
     })
     .get(`${dashboardPrefix}models`, asDashboard(models(parts)))
     .post(`${dashboardPrefix}chat/completions`, asDashboard(chatCompletions(parts)), { parse: 'none' })
-    .get(sessionPath, forOperator(showSession()), { detail: showSessionDocumentation })
+    .get(sessionPath, showSession(), { detail: showSessionDocumentation })
     .post(sessionPath, signIn(parts), { parse: 'none', detail: signInDocumentation })
     .delete(sessionPath, forOperator(signOut(parts)), { parse: 'none', detail: signOutDocumentation })
     .post('/admin/pause', forOperator(pauseCredential(parts, true)), { parse: 'none', detail: pauseDocumentation })

@@ -45,9 +45,10 @@ export function signIn({ gateway, clock }: Parts) {
   }
 }
 
-/** `GET`: whether the visitor is signed in; access has let nobody else through. */
+/** `GET`: whether the visitor is signed in. Open, because a page asks before it knows. */
 export function showSession() {
-  return (): Response => Response.json({ signed_in: true }, { headers: { 'cache-control': 'no-store' } })
+  return ({ visitor }: OperatorContext): Response =>
+    Response.json({ signed_in: visitor.isAdmin }, { headers: { 'cache-control': 'no-store' } })
 }
 
 /** `DELETE`: signs out. */
@@ -118,9 +119,9 @@ export const signInDocumentation = documentRoute({
 
 export const showSessionDocumentation = documentRoute({
   tag: 'Operation',
-  key: 'admin',
+  key: 'none',
   summary: 'Whether this visitor is signed in',
-  answer: { description: 'Yes', example: { signed_in: true } },
+  answer: { description: 'Yes or no', example: { signed_in: true } },
 })
 
 export const signOutDocumentation = documentRoute({

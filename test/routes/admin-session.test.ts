@@ -76,7 +76,9 @@ test('a session reads and changes what the admin key would, until it is closed',
     const ask = (path: string, init: RequestInit = {}) =>
       fetch(gateway.url + path, { ...init, headers: { cookie: `other=1; ${cookie}`, ...(init.headers as object) } })
     expect((await ask('/stats')).status).toBe(200)
-    expect((await ask(sessionPath)).status).toBe(200)
+    expect(await (await ask(sessionPath)).json()).toEqual({ signed_in: true })
+    expect(await (await fetch(gateway.url + sessionPath)).json()).toEqual({ signed_in: false })
+    expect((await fetch(gateway.url + sessionPath, { method: 'DELETE' })).status).toBe(401)
     expect((await ask('/reset-keys', { method: 'POST', headers: { origin: gateway.url } })).status).toBe(200)
     expect((await ask(sessionPath, { method: 'DELETE' })).status).toBe(204)
     expect((await ask('/stats')).status).toBe(401)

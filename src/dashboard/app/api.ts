@@ -89,8 +89,8 @@ export async function signOut(): Promise<void> {
 
 /** Asks once, when the page begins. */
 export async function findOutWhoIsHere(): Promise<void> {
-  isSignedIn.value = await ask('admin/session').then(
-    () => true,
+  isSignedIn.value = await askJson<{ signed_in: boolean }>('admin/session').then(
+    (session) => session.signed_in,
     () => false,
   )
 }

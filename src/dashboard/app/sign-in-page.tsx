@@ -48,6 +48,8 @@ export function SignInPage() {
         <h1>
           <img src="favicon.ico" alt="" width="28" height="28" /> {text('title')}
         </h1>
+        {/* So that a password store has a name to keep it under. */}
+        <input type="text" name="username" autocomplete="username" value="any2api" hidden readOnly />
         <label for="admin-key">{text('key')}</label>
         <input
           id="admin-key"
