@@ -1,10 +1,16 @@
 /** The frame around every page: who is let in, where one can go. */
+import { useSignal } from '@preact/signals'
 import type { ComponentType } from 'preact'
+import { useEffect } from 'preact/hooks'
 import { isSignedIn, signOut } from './api.ts'
+import { OverviewPage } from './overview-page.tsx'
+import { PageIcon } from './page-icon.tsx'
 import { PreferencePicker } from './preference-picker.tsx'
+import { RequestsPage } from './requests-page.tsx'
 import { linkTo, type PageName, pageNames, route } from './route.ts'
 import { SignInPage } from './sign-in-page.tsx'
 import { defineTexts } from './texts.ts'
+import { UsagePage } from './usage-page.tsx'
 
 const text = defineTexts({
   en: {
@@ -19,6 +25,7 @@ const text = defineTexts({
     documentation: 'API documentation',
     signOut: 'Sign out',
     skip: 'Skip to the content',
+    menu: 'Menu',
     loading: 'Loading…',
   },
   zh: {
@@ -33,14 +40,15 @@ const text = defineTexts({
     documentation: 'API 文档',
     signOut: '退出登录',
     skip: '跳到正文',
+    menu: '菜单',
     loading: '加载中…',
   },
 })
 
 const pages: Readonly<Record<PageName, ComponentType>> = {
-  overview: () => <p>overview</p>,
-  usage: () => <p>usage</p>,
-  requests: () => <p>requests</p>,
+  overview: OverviewPage,
+  usage: UsagePage,
+  requests: RequestsPage,
   credentials: () => <p>credentials</p>,
   clients: () => <p>clients</p>,
   try: () => <p>try</p>,
@@ -48,6 +56,16 @@ const pages: Readonly<Record<PageName, ComponentType>> = {
 }
 
 export function App() {
+  const isMenuOpen = useSignal(false)
+  const { page } = route.value
+  const title = isSignedIn.value === true ? `${text(page)} · any2api` : 'any2api'
+  useEffect(() => {
+    document.title = title
+  }, [title])
+  useEffect(() => {
+    isMenuOpen.value = false
+  }, [page])
+
   if (isSignedIn.value === null)
     return (
       <p class="waiting" role="status">
@@ -55,7 +73,6 @@ export function App() {
       </p>
     )
   if (!isSignedIn.value) return <SignInPage />
-  const { page } = route.value
   const Page = pages[page]
   return (
     <div class="frame">
@@ -66,20 +83,33 @@ export function App() {
         <a class="brand" href={linkTo('overview')}>
           <img src="favicon.ico" alt="" width="24" height="24" /> any2api
         </a>
-        <nav aria-label={text('pages')}>
-          {pageNames.map((name) => (
-            <a key={name} href={linkTo(name)} aria-current={name === page ? 'page' : undefined}>
-              {text(name)}
-            </a>
-          ))}
-        </nav>
-        <footer>
-          <a href="swagger">{text('documentation')}</a>
-          <PreferencePicker />
-          <button type="button" onClick={signOut}>
-            {text('signOut')}
-          </button>
-        </footer>
+        <button
+          type="button"
+          class="menu"
+          aria-expanded={isMenuOpen}
+          aria-controls="menu"
+          onClick={() => {
+            isMenuOpen.value = !isMenuOpen.value
+          }}
+        >
+          {text('menu')}
+        </button>
+        <div id="menu" class={isMenuOpen.value ? 'menu-parts is-open' : 'menu-parts'}>
+          <nav aria-label={text('pages')}>
+            {pageNames.map((name) => (
+              <a key={name} href={linkTo(name)} aria-current={name === page ? 'page' : undefined}>
+                <PageIcon page={name} /> {text(name)}
+              </a>
+            ))}
+          </nav>
+          <footer>
+            <a href="swagger">{text('documentation')}</a>
+            <PreferencePicker />
+            <button type="button" onClick={signOut}>
+              {text('signOut')}
+            </button>
+          </footer>
+        </div>
       </header>
       <main id="content" tabIndex={-1}>
         <h1>{text(page)}</h1>

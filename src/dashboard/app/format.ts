@@ -1,7 +1,8 @@
 /** Numbers, money and times as people read them, in the page's language. */
 import { language } from './preferences.ts'
 
-const locale = () => (language.value === 'zh' ? 'zh-CN' : 'en')
+/** Of numbers and times, in the page's language. */
+export const locale = () => (language.value === 'zh' ? 'zh-CN' : 'en')
 
 /** 1,284 */
 export function formatCount(value: number): string {
@@ -15,14 +16,23 @@ export function formatShort(value: number): string {
 
 /** US dollars; small amounts keep the digits that matter. */
 export function formatMoney(usd: number): string {
-  const digits = usd !== 0 && Math.abs(usd) < 1 ? 4 : 2
   return new Intl.NumberFormat(locale(), {
     style: 'currency',
     currency: 'USD',
     currencyDisplay: 'narrowSymbol',
-    minimumFractionDigits: digits,
-    maximumFractionDigits: digits,
+    ...moneyDigits(Math.abs(usd)),
   }).format(usd)
+}
+
+function moneyDigits(size: number): Intl.NumberFormatOptions {
+  if (size === 0 || size >= 1) return { minimumFractionDigits: 2, maximumFractionDigits: 2 }
+  return size < 0.01 ? { maximumSignificantDigits: 2 } : { minimumFractionDigits: 2, maximumFractionDigits: 4 }
+}
+
+/** Of something per second: 0.4, 12, 1,284. */
+export function formatRate(perSecond: number): string {
+  const digits = perSecond >= 100 ? 0 : 1
+  return new Intl.NumberFormat(locale(), { maximumFractionDigits: perSecond < 1 ? 2 : digits }).format(perSecond)
 }
 
 /** 12.5 % of a share from 0 to 1. */
@@ -59,4 +69,11 @@ export function formatClock(iso: string): string {
     hour: '2-digit',
     minute: '2-digit',
   }).format(time)
+}
+
+/** From one time to another in a zone: Nov 20, 05:00 – Nov 21, 06:00. */
+export function formatSpan(from: string, to: string, timeZone: string): string {
+  const day = { year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit' } as const
+  const format = new Intl.DateTimeFormat(locale(), { ...day, hourCycle: 'h23', timeZone })
+  return format.formatRange(new Date(from), new Date(to))
 }

@@ -1,0 +1,100 @@
+/** A table whose columns can be sorted by, where all of its rows are here. */
+import { useSignal } from '@preact/signals'
+import type { ComponentChildren } from 'preact'
+
+export interface Column<Row> {
+  readonly id: string
+  readonly title: string
+  /** Aligned to the right. */
+  readonly isNumber?: boolean
+  /** What is sorted by; null comes last. */
+  readonly value: (row: Row) => number | string | null
+  readonly cell: (row: Row) => ComponentChildren
+}
+
+export interface SortTableProps<Row> {
+  /** What the table shows, for screen readers. */
+  readonly label: string
+  readonly columns: readonly Column<Row>[]
+  readonly rows: readonly Row[]
+  readonly rowKey: (row: Row) => string
+  /** Id of the column that is sorted by at first; numbers begin with the greatest. */
+  readonly sortedBy: string
+  /** Only so many rows are shown. */
+  readonly most?: number
+}
+
+export interface Order {
+  readonly id: string
+  readonly isDescending: boolean
+}
+
+export function SortTable<Row>({ label, columns, rows, rowKey, sortedBy, most }: SortTableProps<Row>) {
+  const isNumber = (id: string) => columns.find((column) => column.id === id)?.isNumber === true
+  const order = useSignal<Order>({ id: sortedBy, isDescending: isNumber(sortedBy) })
+  const { id: current, isDescending } = order.value
+  return (
+    <section class="scroll" aria-label={label}>
+      <table>
+        <caption class="hidden-label">{label}</caption>
+        <thead>
+          <tr>
+            {columns.map(({ id, title }) => (
+              <th key={id} class={isNumber(id) ? 'number' : ''} aria-sort={ariaSort(id === current, isDescending)}>
+                <button
+                  type="button"
+                  class="sort"
+                  onClick={() => {
+                    order.value = { id, isDescending: id === current ? !isDescending : isNumber(id) }
+                  }}
+                >
+                  {title}
+                  <span class="sort-mark" aria-hidden="true">
+                    {sortMark(id === current, isDescending)}
+                  </span>
+                </button>
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {sortRows(rows, columns, order.value)
+            .slice(0, most)
+            .map((row) => (
+              <tr key={rowKey(row)}>
+                {columns.map(({ id, isNumber: isRight, cell }) => (
+                  <td key={id} class={isRight === true ? 'number' : ''}>
+                    {cell(row)}
+                  </td>
+                ))}
+              </tr>
+            ))}
+        </tbody>
+      </table>
+    </section>
+  )
+}
+
+/** A new list; what is not known comes last in either direction. */
+export function sortRows<Row>(rows: readonly Row[], columns: readonly Column<Row>[], order: Order): Row[] {
+  const column = columns.find(({ id }) => id === order.id)
+  if (column === undefined) return [...rows]
+  const sign = order.isDescending ? -1 : 1
+  return rows.toSorted((left, right) => {
+    const a = column.value(left)
+    const b = column.value(right)
+    if (a === null || b === null) return Number(a === null) - Number(b === null)
+    if (typeof a === 'number' && typeof b === 'number') return sign * (a - b)
+    return sign * String(a).localeCompare(String(b))
+  })
+}
+
+function ariaSort(isCurrent: boolean, isDescending: boolean): 'ascending' | 'descending' | 'none' {
+  if (!isCurrent) return 'none'
+  return isDescending ? 'descending' : 'ascending'
+}
+
+function sortMark(isCurrent: boolean, isDescending: boolean): string {
+  if (!isCurrent) return ''
+  return isDescending ? '▼' : '▲'
+}
