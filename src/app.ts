@@ -14,7 +14,13 @@ import {
   resumeDocumentation,
 } from './routes/admin-credentials.ts'
 import { adminReload, adminReloadDocumentation } from './routes/admin-reload.ts'
-import { adminRequests, adminRequestsDocumentation } from './routes/admin-requests.ts'
+import { adminLive, adminLiveDocumentation } from './routes/admin-live.ts'
+import {
+  adminRequest,
+  adminRequestDocumentation,
+  adminRequests,
+  adminRequestsDocumentation,
+} from './routes/admin-requests.ts'
 import {
   showSession,
   showSessionDocumentation,
@@ -87,7 +93,8 @@ export function createApp(parts: AppParts) {
       const { request, set } = context
       const preflight = cors.answerPreflight(request)
       if (preflight !== null) return preflight
-      const id = `req_${crypto.randomUUID()}`
+      // Of version 7: where to look for its record can be told from it.
+      const id = `req_${Bun.randomUUIDv7()}`
       const path = pathOf(request.url)
       context.visitor = { id, client: null, isAdmin: false }
       if (!path.startsWith('/v1/')) {
@@ -148,6 +155,8 @@ export function createApp(parts: AppParts) {
     .post('/admin/recheck', forOperator(recheckCredential(parts)), { parse: 'none', detail: recheckDocumentation })
     .get('/admin/config', forOperator(adminConfig(parts)), { detail: adminConfigDocumentation })
     .get('/admin/requests', forOperator(adminRequests(parts)), { detail: adminRequestsDocumentation })
+    .get('/admin/requests/:id', forOperator(adminRequest(parts)), { detail: adminRequestDocumentation })
+    .get('/admin/live', forOperator(adminLive(parts)), { detail: adminLiveDocumentation })
 
   function toldOf(error: unknown, visitor: Visitor, request: Request): GatewayError {
     if (error instanceof GatewayError) return error
@@ -162,7 +171,7 @@ export function createApp(parts: AppParts) {
 
   function methodsOf(path: string): string[] {
     const methods = new Set<string>()
-    for (const route of app.routes) if (route.path === path && route.method !== 'WS') methods.add(route.method)
+    for (const route of app.routes) if (isPathOf(route.path, path) && route.method !== 'WS') methods.add(route.method)
     if (methods.has('GET')) methods.add('HEAD')
     return [...methods]
   }
@@ -171,7 +180,7 @@ export function createApp(parts: AppParts) {
   function documentedRoutes() {
     const own = app.routes.map(({ method, path, hooks }) => ({
       method,
-      path: path.replace('/v1/models/*', '/v1/models/{model}'),
+      path: path.replace('/v1/models/*', '/v1/models/{model}').replace(/:(\w+)/, '{$1}'),
       detail: hooks.detail,
     }))
     const isUnderV1 = (route: { path: string }) => route.path.startsWith('/v1/')
@@ -190,6 +199,13 @@ export function createApp(parts: AppParts) {
   }
 
   return app
+}
+
+/** `:id` at the end of a route stands for one part of a path. */
+function isPathOf(route: string, path: string): boolean {
+  const start = route.indexOf(':')
+  if (start < 0) return route === path
+  return path.length > start && path.startsWith(route.slice(0, start)) && !path.includes('/', start)
 }
 
 function pathOf(url: string): string {

@@ -308,6 +308,8 @@ export interface StoreConfig {
   readonly isDirectoryNamed: boolean
   /** Rows by request are kept so long. */
   readonly retentionMs: number
+  /** Beyond it the oldest rows go before their time. */
+  readonly maxBytes: number
   /** IANA zone in which days and hours of the statistics begin. */
   readonly timezone: string
   /** Statistics file of OnDemand-API-Proxy, to be added to the totals once; null: none. It need not exist. */
@@ -364,7 +366,26 @@ export interface Usage {
 }
 
 /** How a call ended: `cut` means that upstream died after content had been sent. */
-export type Outcome = 'succeeded' | 'refused' | 'failed' | 'cut' | 'aborted'
+export type Outcome = (typeof outcomes)[number]
+
+/** Rows in the database have the place in this list: add at its end. */
+export const outcomes = ['succeeded', 'refused', 'failed', 'cut', 'aborted'] as const
+
+/** One try of a call at an upstream. */
+export interface AttemptRecord {
+  readonly provider: string
+  readonly model: string
+  /** `Credential.label` */
+  readonly credential: string
+  /** Null: it served the call. */
+  readonly failure: FailureKind | null
+  /** HTTP status and code that the failure was told by; null where there were none. */
+  readonly status: number | null
+  readonly code: string | null
+  /** From the call's start. */
+  readonly startMs: number
+  readonly durationMs: number
+}
 
 /** One finished call; exactly one per call. */
 export interface UsageRecord {
@@ -394,4 +415,6 @@ export interface UsageRecord {
   readonly usageSource: 'upstream' | 'estimate' | 'none' | 'cache'
   /** Integer millionths of a US dollar. */
   readonly costMicroUsd: number
+  /** Every attempt, where there were several or one failed. */
+  readonly trail: readonly AttemptRecord[] | null
 }

@@ -129,7 +129,9 @@ async function startOn(store: Store, { config, loaded, log, load }: ServerOption
     return lastReload
   }
 
+  const stopping = new AbortController()
   const app = createApp({
+    stopping: stopping.signal,
     gateway,
     store,
     clock,
@@ -167,6 +169,7 @@ async function startOn(store: Store, { config, loaded, log, load }: ServerOption
     graceMs,
     async stop() {
       watcher.close()
+      stopping.abort()
       const isFinished = await finishes(listening.stop(), graceMs())
       if (!isFinished) {
         log.warn('calls cut off: the shutdown grace is over', { calls: gateway.metrics.snapshot().activeCalls })
@@ -201,8 +204,8 @@ function settingsForRestart(before: Config, after: Config): string[] {
     ['log', JSON.stringify(before.log), JSON.stringify(after.log)],
     [
       'store',
-      `${before.store.retentionMs} ${before.store.timezone}`,
-      `${after.store.retentionMs} ${after.store.timezone}`,
+      `${before.store.retentionMs} ${before.store.maxBytes} ${before.store.timezone}`,
+      `${after.store.retentionMs} ${after.store.maxBytes} ${after.store.timezone}`,
     ],
   ]
   return pairs.filter(([, old, next]) => old !== next).map(([name]) => name)

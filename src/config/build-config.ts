@@ -40,6 +40,7 @@ export function buildConfig(settings: Settings, context: BuildContext): Config {
     store: {
       ...context.dataDirectory,
       retentionMs: parseDuration(settings.store.retention),
+      maxBytes: parseSize(settings.store.max_size),
       timezone: checkTimezone('/store/timezone', settings.store.timezone, context),
       importFile:
         settings.store.import_statistics === undefined ? null : resolve(context.cwd, settings.store.import_statistics),

@@ -45,6 +45,7 @@ export function describeConfig(config: Config): EffectiveSettings {
     store: {
       directory: store.directory,
       retention: formatDuration(store.retentionMs),
+      max_size: formatSize(store.maxBytes),
       timezone: store.timezone,
       import_statistics: store.importFile,
     },

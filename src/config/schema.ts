@@ -402,6 +402,7 @@ const settingsSchema = closed({
   metrics: section({ public: flag(false, 'Lets everybody read /metrics without the admin key.') }),
   store: section({
     retention: duration('90d', 'How long the record of a single call is kept.'),
+    max_size: size('2GiB', 'Beyond it the oldest of these records go before their time.'),
     timezone: text({ default: 'UTC', description: 'IANA time zone in which days of the statistics begin.' }),
     import_statistics: Type.Optional(
       text({ description: 'Statistics file of OnDemand-API-Proxy, added to the totals once, at the first start.' }),

@@ -220,6 +220,7 @@ async function tryOnce(one: Try): Promise<Served | UpstreamError> {
     deadline.stop()
     call.signal.removeEventListener('abort', leave)
     upstream.pool.release(credential)
+    if (failure !== null || progress.trail !== null) noteAttempt(one, failure)
     if (failure === null) upstream.pool.succeeded(credential, beganAt)
     else report(one, failure)
     // Whatever still runs at the upstream is stopped; after a proper end this does nothing.
@@ -246,6 +247,29 @@ async function tryOnce(one: Try): Promise<Served | UpstreamError> {
     return failure
   }
 }
+
+/** A pool of dead keys makes many attempts. */
+const maxTrail = 50
+
+/** For the record of the call. Nothing is noted of what succeeds at once. */
+function noteAttempt({ parts, call, progress, target, upstream, credential, leftMs }: Try, failure: UpstreamError | null) {
+  progress.trail ??= []
+  if (progress.trail.length >= maxTrail) return
+  const startMs = upstream.config.maxWaitMs - leftMs
+  progress.trail.push({
+    provider: target.provider,
+    model: target.model.slice(0, maxModelLength),
+    credential: credential.label,
+    failure: failure?.kind ?? null,
+    status: failure === null || failure.status === 0 ? null : failure.status,
+    code: failure?.code.slice(0, maxCodeLength) ?? null,
+    startMs: Math.round(startMs),
+    durationMs: Math.round(parts.clock.monotonic() - call.startedMs - startMs),
+  })
+}
+
+const maxModelLength = 256
+const maxCodeLength = 64
 
 /** Tells pool and breaker of a failure, each as the table says. */
 function report({ parts, call, target, upstream, credential, isProbe }: Try, failure: UpstreamError): void {

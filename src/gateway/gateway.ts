@@ -115,7 +115,10 @@ export function createGateway(parts: GatewayParts): Gateway {
   const pins = new Map(parts.remembered.pins.map((pin) => [pinKey(pin.client, pin.provider), pin.credentialId]))
   const clientKeys = createClientKeys()
   const sessions = createOperatorSessions({ clock, isAdminHash: clientKeys.isAdminHash })
-  const metrics = createMetrics()
+  const metrics = createMetrics({
+    now: clock.monotonic,
+    isNamed: (provider, model) => isNamed(snapshot.config, { provider, model }),
+  })
   const limits = createClientLimits({
     clock,
     timezone: parts.config.store.timezone,
@@ -349,6 +352,10 @@ export function createGateway(parts: GatewayParts): Gateway {
 function withHeaders(response: Response, headers: Readonly<Record<string, string>>): Response {
   for (const name in headers) response.headers.set(name, headers[name] ?? '')
   return response
+}
+
+function isNamed({ models }: Config, { provider, model }: Target): boolean {
+  return models.some(({ targets }) => targets.some((target) => target.provider === provider && target.model === model))
 }
 
 function isModelAllowed(client: ClientKey, model: string): boolean {

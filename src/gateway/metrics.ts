@@ -1,5 +1,6 @@
 /** Counters and histograms of finished calls, kept so that counting costs one map lookup. How they are spelled is `routes/metrics.ts`'s business. */
 import type { UsageRecord } from '../domain.ts'
+import { createLiveWindow, type LiveWindow } from './live-window.ts'
 
 export interface Metrics {
   count(record: UsageRecord): void
@@ -8,6 +9,8 @@ export interface Metrics {
   begin(): void
   end(): void
   snapshot(): MetricsSnapshot
+  /** The last minutes. */
+  readonly live: LiveWindow
 }
 
 export interface MetricsSnapshot {
@@ -47,11 +50,22 @@ export const bucketBoundsMs = [
   5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000,
 ]
 
-/** Model names come from clients: beyond so many series the rest share one. */
-const maxSeries = 2000
+/** Model names come from clients: each costs a scraper some fifty lines. */
+const maxModels = 500
+const maxSeries = 5000
+const other = 'other'
 
-export function createMetrics(): Metrics {
+export interface MetricsOptions {
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+  /** Whether the settings name this model of this provider. Others have a name here only once they have answered. */
+  readonly isNamed: (provider: string, model: string) => boolean
+}
+
+export function createMetrics({ now, isNamed }: MetricsOptions): Metrics {
   const series = new Map<string, Series>()
+  const models = new Set<string>()
+  const live = createLiveWindow(now)
   const refusals: Record<string, number> = {}
   let activeCalls = 0
   let calls = 0
@@ -59,16 +73,21 @@ export function createMetrics(): Metrics {
 
   function find(record: UsageRecord): Series {
     const key = `${record.provider}\n${record.targetModel}\n${record.status}\n${record.outcome}`
+    return series.get(key) ?? findOrCreate(record, key)
+  }
+
+  function findOrCreate(record: UsageRecord, ownKey: string): Series {
+    const isKnown = isKnownModel(record) && series.size < maxSeries
+    const model = isKnown ? record.targetModel : other
+    const status = series.size < maxSeries ? String(record.status) : other
+    const provider = series.size < maxSeries ? record.provider : other
+    const key = isKnown ? ownKey : `${provider}\n\0other\n${status}\n${record.outcome}`
     const known = series.get(key)
     if (known !== undefined) return known
-    const isFull = series.size >= maxSeries
-    const otherKey = `${record.outcome}\nother`
-    const other = isFull ? series.get(otherKey) : undefined
-    if (other !== undefined) return other
     const created: Series = {
-      provider: isFull ? 'other' : record.provider,
-      model: isFull ? 'other' : record.targetModel,
-      status: isFull ? 'other' : String(record.status),
+      provider,
+      model,
+      status,
       outcome: record.outcome,
       calls: 0,
       attempts: 0,
@@ -80,13 +99,24 @@ export function createMetrics(): Metrics {
       duration: createHistogram(),
       firstByte: createHistogram(),
     }
-    series.set(isFull ? otherKey : key, created)
+    series.set(key, created)
     return created
   }
 
+  function isKnownModel({ provider, targetModel, outcome }: UsageRecord): boolean {
+    if (targetModel === '') return true
+    const key = `${provider}\n${targetModel}`
+    if (models.has(key)) return true
+    if (models.size >= maxModels || (outcome !== 'succeeded' && !isNamed(provider, targetModel))) return false
+    models.add(key)
+    return true
+  }
+
   return {
+    live,
     count(record) {
       calls++
+      live.count(record)
       if (record.outcome !== 'succeeded' && record.outcome !== 'aborted') failed++
       const one = find(record)
       one.calls++

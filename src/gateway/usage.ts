@@ -1,6 +1,6 @@
 /** The end of every call: exactly one record, one log line, one set of metrics. */
 import type { Clock } from '../clock.ts'
-import type { Outcome, Price, Usage, UsageRecord } from '../domain.ts'
+import type { AttemptRecord, Outcome, Price, Usage, UsageRecord } from '../domain.ts'
 import type { Logger } from '../log.ts'
 import type { Call } from '../providers/provider.ts'
 import type { Store } from '../stores/store.ts'
@@ -17,11 +17,13 @@ export interface Progress {
   firstByteMs: number | null
   /** The answer was a kept one: its tokens were paid for once, by another call. */
   isCached: boolean
+  /** Every attempt so far that is over, from the first failure on; null before. */
+  trail: AttemptRecord[] | null
 }
 
 /** Of a call that has not come to its first attempt. */
 export function noProgress(): Progress {
-  return { attempts: 0, provider: '', targetModel: '', credentialLabel: '', firstByteMs: null, isCached: false }
+  return { attempts: 0, provider: '', targetModel: '', credentialLabel: '', firstByteMs: null, isCached: false, trail: null }
 }
 
 export interface CallEnding {
@@ -70,6 +72,7 @@ export function createRecordCall(parts: RecordParts): RecordCall {
       usage,
       usageSource: source,
       costMicroUsd: source === 'none' ? 0 : costMicroUsd(usage, parts.priceOf(progress.targetModel, call.view.model)),
+      trail: progress.trail,
     }
     parts.settle(call, record)
     parts.store.recordUsage(record)

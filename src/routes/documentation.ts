@@ -87,6 +87,10 @@ export function queryParameter(name: string, description: string, schema: object
   return { name, in: 'query', required: false, description, schema }
 }
 
+export function pathParameter(name: string, description: string): Parameter {
+  return { name, in: 'path', required: true, description, schema: { type: 'string' } }
+}
+
 function describeAnswer({ description, example, content }: Answer) {
   if (content !== undefined) return { description, content }
   return example === undefined ? { description } : { description, content: { 'application/json': { example } } }

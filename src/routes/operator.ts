@@ -15,6 +15,8 @@ export interface OperatorParts {
   readonly startedAt: number
   /** Reads the settings anew and, when they are good, puts them in force. */
   readonly reload: () => ReloadResult
+  /** Fires when the server stops: answers that never end by themselves end then. */
+  readonly stopping?: AbortSignal
   readonly lastReload: () => ReloadResult | null
   /** What is in force, in the settings' own words, with every secret masked. */
   readonly effectiveConfig: () => unknown

@@ -1,4 +1,4 @@
-/** `GET /stats`: totals for ever, and the state of this moment. */
+/** `GET /stats`: totals for ever or over a range, and the state of this moment. */
 import type { BlacklistEntry } from '../domain.ts'
 import type { BudgetStatus, ClientLimitStatus } from '../gateway/client-limits.ts'
 import type { CredentialStatus } from '../gateway/credential-pool.ts'
@@ -7,37 +7,50 @@ import type { Quota } from '../gateway/quota.ts'
 import type { CacheStatus } from '../gateway/response-cache.ts'
 import { describeError } from '../log.ts'
 import type { StatsTotals, Totals } from '../stores/store.ts'
-import { documentRoute } from './documentation.ts'
+import { documentRoute, queryParameter } from './documentation.ts'
 import { formatUptime } from './health.ts'
-import type { OperatorParts, ReloadResult } from './operator.ts'
+import type { OperatorContext, OperatorParts, ReloadResult } from './operator.ts'
+import { answerCsv, describeRange, exampleRange, readStatsQuery } from './stats-range.ts'
 
 export function stats(parts: OperatorParts) {
-  return async (): Promise<Response> => {
-    const { gateway, store, clock, log } = parts
-    // What was counted an instant ago belongs into it; that it cannot be read must not hide the state of the credentials.
-    const totals = await store.totals().catch((error: unknown) => {
-      log.error('statistics could not be read', describeError(error))
-      return noTotals
-    })
-    const now = clock.now()
-    const status = gateway.status()
-    return Response.json({
-      server: {
-        uptime: formatUptime(Math.max(0, (now - parts.startedAt) / 1000)),
-        requestCount: gateway.metrics.snapshot().calls,
-        startTime: isoTime(parts.startedAt),
-        version: parts.version,
-      },
-      keys: describeKeys(status, gateway.config().providers[0]?.startIndex ?? 0),
-      timestamp: isoTime(now),
-      ...totals,
-      clients_limits: Object.fromEntries(gateway.limits.status().map((one) => [one.name, describeLimits(one)])),
-      cache: describeCache(gateway.cache.status()),
-      breakers: status.breakers.map((breaker) => ({ ...breaker, until: isoTimeOrNull(breaker.until) })),
-      reload: describeReload(parts.lastReload()),
-      store: { persistence: store.persistence, reason: store.memoryReason ?? null, problem: store.problem() },
-    })
+  return async ({ request }: OperatorContext): Promise<Response> => {
+    const { gateway, store, clock } = parts
+    const asked = readStatsQuery(request, { now: clock.now(), timezone: gateway.config().store.timezone })
+    if (asked === null) return answer(parts, await allTotals(parts))
+    const range = await store.rangeStats(asked.query)
+    if (asked.format === 'csv') return answerCsv(range, clock.now())
+    return answer(parts, describeRange(range, asked.query, gateway.config().store.timezone))
   }
+}
+
+/** What was counted an instant ago belongs into it; that it cannot be read must not hide the state of the credentials. */
+function allTotals({ store, log }: OperatorParts): Promise<StatsTotals> {
+  return store.totals().catch((error: unknown) => {
+    log.error('statistics could not be read', describeError(error))
+    return noTotals
+  })
+}
+
+function answer(parts: OperatorParts, totals: object): Response {
+  const { gateway, store, clock } = parts
+  const now = clock.now()
+  const status = gateway.status()
+  return Response.json({
+    server: {
+      uptime: formatUptime(Math.max(0, (now - parts.startedAt) / 1000)),
+      requestCount: gateway.metrics.snapshot().calls,
+      startTime: isoTime(parts.startedAt),
+      version: parts.version,
+    },
+    keys: describeKeys(status, gateway.config().providers[0]?.startIndex ?? 0),
+    timestamp: isoTime(now),
+    ...totals,
+    clients_limits: Object.fromEntries(gateway.limits.status().map((one) => [one.name, describeLimits(one)])),
+    cache: describeCache(gateway.cache.status()),
+    breakers: status.breakers.map((breaker) => ({ ...breaker, until: isoTimeOrNull(breaker.until) })),
+    reload: describeReload(parts.lastReload()),
+    store: { persistence: store.persistence, reason: store.memoryReason ?? null, problem: store.problem() },
+  })
 }
 
 /** The counters begin with the process; `totals` are the ones that last. */
@@ -168,7 +181,19 @@ export const statsDocumentation = documentRoute({
   key: 'admin',
   summary: 'Statistics and live state',
   description:
-    'Totals are kept for ever and survive restarts; the counters under `server` and `keys` begin with the process. Credentials are shown as a short fingerprint and their last four characters.',
+    'Totals are kept for ever and survive restarts; the counters under `server` and `keys` begin with the process. Credentials are shown as a short fingerprint and their last four characters. With any parameter the totals are those of the range and filter, and `range`, `series` and `percentiles` come with them.',
+  parameters: [
+    queryParameter('from', '`24h` (ago), date, time or Unix seconds; everything where it is missing', { type: 'string' }),
+    queryParameter('to', 'Likewise; now where it is missing', { type: 'string' }),
+    queryParameter('model', 'Of this model only', { type: 'string' }),
+    queryParameter('provider', 'Of this provider only', { type: 'string' }),
+    queryParameter('client', 'Of this client key only', { type: 'string' }),
+    queryParameter('credential', 'Of this credential only; goes with `provider` at most', { type: 'string' }),
+    queryParameter('bucket', 'Step of the series', { type: 'string', enum: ['hour', 'day'] }),
+    queryParameter('by', 'A line for each', { type: 'string', enum: ['model', 'provider', 'client', 'credential'] }),
+    queryParameter('top', 'So many lines, the rest as `other`', { type: 'integer', minimum: 1, maximum: 50, default: 8 }),
+    queryParameter('format', '`csv`: the series as a file', { type: 'string', enum: ['json', 'csv'] }),
+  ],
   answer: {
     description: 'The statistics',
     example: {
@@ -234,9 +259,10 @@ export const statsDocumentation = documentRoute({
         bytes: 412_004,
         maxBytes: 67_108_864,
       },
+      ...exampleRange,
       breakers: [],
       reload: null,
       store: { persistence: 'sqlite', reason: null, problem: null },
     },
-  },
+  },  errors: [400],
 })

@@ -1,21 +1,25 @@
 /** All SQL, synchronous: what is kept and how it is asked for. Threads and queues are the business of `sqlite.ts` and `worker.ts`. */
 import type { SQLQueryBindings } from 'bun:sqlite'
-import type { BlacklistEntry, BudgetPeriod, FailureKind, Outcome, UsageRecord } from '../domain.ts'
-import { periodAround } from './budget-period.ts'
+import type { BlacklistEntry, BudgetPeriod, FailureKind, UsageRecord } from '../domain.ts'
+import { integer, text } from './column-values.ts'
 import { openConnection, sqliteCode } from './connection.ts'
-import { createLocalTime, type LocalTime } from './local-time.ts'
+import { createLocalTime } from './local-time.ts'
+import { createNames } from './names.ts'
+import { createRequestRows } from './request-rows.ts'
+import { createStatistics } from './statistics.ts'
 import type {
-  ImportedCounts,
   ImportedTotals,
-  PeriodSpending,
   Pin,
+  RangeStats,
   RequestFilter,
+  RequestPage,
   Spending,
+  StatsQuery,
   StatsTotals,
   StoredKey,
-  Totals,
 } from './store.ts'
 import { StoreError } from './store-error.ts'
+import { createTotalsTables } from './totals-tables.ts'
 
 export interface DatabaseOptions {
   /** `gateway`: the only one of its directory, refused beside another. `tool`: for `any2api keys`, works beside a gateway. */
@@ -38,13 +42,22 @@ export interface StoreDatabase {
   revokeKey(name: string): boolean
   /** `now`: Unix milliseconds. */
   totals(now: number): StatsTotals
+  rangeStats(query: StatsQuery): RangeStats
   /** False, and nothing is changed, when the totals of this source were added before. */
   importTotals(totals: ImportedTotals): boolean
   /** `now`: Unix milliseconds. */
   spending(now: number): Spending
-  requests(filter: RequestFilter): UsageRecord[]
+  requests(filter: RequestFilter): RequestPage
   /** Deletes at most so many rows of calls that began before `time`; returns how many. */
   deleteRequests(before: { readonly time: number; readonly limit: number }): number
+  /** Deletes at most so many of the oldest rows; returns how many. */
+  deleteOldestRequests(limit: number): number
+  /** Deletes what is kept by the hour for a while only; returns whether there may be more. */
+  deleteOldHours(before: { readonly time: number; readonly maxSubjects: number }): boolean
+  /** Of the file without its log: what is in use, and what is free to be used again. */
+  size(): { readonly usedBytes: number; readonly freeBytes: number }
+  /** Gives at most so many free pages back to the disk. */
+  shrink(maxPages: number): void
   /** Another number after another process has written. */
   externalVersion(): number
   isFileInPlace(): boolean
@@ -67,35 +80,15 @@ export type StateChange =
 /** File of the database inside the data directory. */
 export const databaseFileName = 'any2api.db'
 
-/** Longest text in the columns that clients or upstreams have a say in. */
-const maxTextLength = 256
-const maxRequests = 1000
-const shownDays = 30
-const shownHours = 48
-const hourMs = 3_600_000
-const otherModel = 'other'
-
-/** Columns of sums, in both tables of totals. */
-const sumColumns = [
-  'requests',
-  'succeeded',
-  'failed',
-  'aborted',
-  'input_tokens',
-  'output_tokens',
-  'cached_tokens',
-  'reasoning_tokens',
-  'cost_micro_usd',
-] as const
-type Sums = Record<(typeof sumColumns)[number], number>
-
-type Dimension = 'all' | 'model' | 'provider' | 'credential' | 'client' | 'hour'
-
 /** `path` may be `:memory:`. Throws StoreError `locked`, `damaged`, `newer` or `unusable`, and has then changed nothing. */
 export function openDatabase(path: string, options: DatabaseOptions): StoreDatabase {
-  const localTime = createLocalTime(options.timezone)
   const connection = openConnection(path, options)
   const { sqlite } = connection
+  const localTime = createLocalTime(options.timezone)
+  const names = createNames(sqlite)
+  const rows = createRequestRows(sqlite, names)
+  const totals = createTotalsTables(sqlite, { localTime, maxModels: options.maxModels })
+  const statistics = createStatistics(totals, localTime)
   const statements: { finalize(): void }[] = []
 
   function prepare<Row, Parameters extends SQLQueryBindings[]>(sql: string) {
@@ -106,20 +99,6 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
 
   const begin = prepare<unknown, []>('BEGIN IMMEDIATE')
   const commit = prepare<unknown, []>('COMMIT')
-  // By position: binding by name costs more than writing the row.
-  const insertRequest = prepare<unknown, (string | number | null)[]>(
-    `INSERT INTO requests (${requestColumns.join(', ')}) VALUES (${requestColumns.map(() => '?').join(', ')})`,
-  )
-  const addHourly = prepare<unknown, [HourlyKey & Sums]>(
-    addSql('hourly_totals', ['hour_start', 'model', 'provider', 'credential', 'client']),
-  )
-  const addSummed = prepare<unknown, [SummedKey & Sums]>(addSql('summed_totals', ['dimension', 'name']))
-  const summed = prepare<{ name: string } & Sums, [Dimension, string]>(
-    'SELECT * FROM summed_totals WHERE dimension = ? AND name >= ? ORDER BY name',
-  )
-  const spentSince = prepare<{ client: string; cost_micro_usd: number }, [number]>(
-    'SELECT client, SUM(cost_micro_usd) AS cost_micro_usd FROM hourly_totals WHERE hour_start >= ? GROUP BY client',
-  )
   const putBlacklistEntry = prepare<unknown, [BlacklistRow]>(`INSERT OR REPLACE INTO blacklist
     (provider, credential_id, scope, label, reason, detail, since, until)
     VALUES ($provider, $credential_id, $scope, $label, $reason, $detail, $since, $until)`)
@@ -138,13 +117,12 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
       $budget_period, $is_stateful, $created_at)`)
   const deleteKey = prepare<unknown, [string]>('DELETE FROM keys WHERE name = ?')
   const selectKeys = prepare<KeyRow, []>('SELECT * FROM keys ORDER BY created_at, name')
-  const deleteOldRequests = prepare<unknown, [number, number]>(
-    'DELETE FROM requests WHERE sequence IN (SELECT sequence FROM requests WHERE time < ? ORDER BY time LIMIT ?)',
-  )
   const markOnce = prepare<unknown, [string, string]>('INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)')
   const dataVersion = prepare<{ data_version: number }, []>('PRAGMA data_version')
 
-  const modelNames = new Set(summed.all('model', '').map((row) => row.name))
+  const pageCount = prepare<{ page_count: number }, []>('PRAGMA page_count')
+  const freeCount = prepare<{ freelist_count: number }, []>('PRAGMA freelist_count')
+  const pageBytes = sqlite.query<{ page_size: number }, []>('PRAGMA page_size').get()?.page_size ?? 4096
 
   function inTransaction(work: () => void): void {
     begin.run()
@@ -154,47 +132,9 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
     } catch (error) {
       // A full disk makes SQLite itself roll back.
       if (sqlite.inTransaction) sqlite.run('ROLLBACK')
+      names.forget()
+      totals.forget()
       throw error
-    }
-  }
-
-  function writeRecords(records: readonly UsageRecord[]): void {
-    const hourly = new Map<string, HourlyKey & Sums>()
-    for (const record of records) {
-      const row = toRequestRow(record)
-      insertRequest.run(...requestColumns.map((column) => row[column] ?? null))
-      countRequest(rowOf(hourly, { ...hourlyKey(row, localTime), model: countedModel(row.model) }), row)
-    }
-    const sums = new Map<string, SummedKey & Sums>()
-    for (const row of hourly.values()) {
-      addHourly.run(row)
-      for (const key of summedKeys(row)) addSums(rowOf(sums, key), row)
-    }
-    for (const row of sums.values()) addSummed.run(row)
-  }
-
-  /** Clients choose model names: without a bound one of them could fill the disk with rows that are kept for ever. */
-  function countedModel(model: string): string {
-    if (modelNames.has(model)) return model
-    if (modelNames.size >= options.maxModels) return otherModel
-    modelNames.add(model)
-    return model
-  }
-
-  function addImported(totals: ImportedTotals): void {
-    const provider = text(totals.provider)
-    const add = (dimension: Dimension, name: string, counts: ImportedCounts) =>
-      addSummed.run({ dimension, name: text(name), ...toSums(counts) })
-    add('all', '', totals.all)
-    add('provider', provider, totals.all)
-    for (const [model, counts] of Object.entries(totals.models)) add('model', countedModel(text(model)), counts)
-    for (const [label, counts] of Object.entries(totals.credentials)) add('credential', label, counts)
-    for (const [label, counts] of Object.entries(totals.hours)) {
-      const hourStart = localTime.hourOfLabel(label)
-      if (hourStart === null) continue
-      add('hour', new Date(hourStart).toISOString(), counts)
-      // Which model, credential and client an hour's calls were of, the other program did not know.
-      addHourly.run({ hour_start: hourStart, model: '', provider, credential: '', client: '', ...toSums(counts) })
     }
   }
 
@@ -211,31 +151,11 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
     }
   }
 
-  /** Calls that name no model, or reached no provider or credential, are in the sum of all only. */
-  function named(dimension: Dimension): Record<string, Totals> {
-    return Object.fromEntries(
-      summed
-        .all(dimension, '')
-        .filter((row) => row.name !== '')
-        .map((row) => [row.name, toTotals(row)]),
-    )
-  }
-
-  function spendingOf(kind: BudgetPeriod, now: number): PeriodSpending {
-    const { startsAt } = periodAround(localTime, kind, now)
-    const costs = spentSince.all(startsAt).map((row) => [row.client, row.cost_micro_usd] as const)
-    return { startsAt, costsMicroUsd: Object.fromEntries(costs) }
-  }
-
-  function hoursSince(time: number): { start: number; sums: Sums }[] {
-    const rows = summed.all('hour', new Date(time).toISOString())
-    return rows.map((row) => ({ start: Date.parse(row.name), sums: row }))
-  }
-
   return {
     write: ({ records, changes }) =>
       inTransaction(() => {
-        writeRecords(records)
+        for (const record of records) rows.insert(record)
+        totals.count(records)
         for (const change of changes) apply(change)
       }),
 
@@ -254,259 +174,42 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
 
     revokeKey: (name) => deleteKey.run(name).changes > 0,
 
-    totals(now) {
-      const [all] = summed.all('all', '')
-      const recent = hoursSince(now - (shownDays + 1) * 24 * hourMs)
-      const firstDay = localTime.dayLabel(now - (shownDays - 1) * 24 * hourMs)
-      const firstHour = now - shownHours * hourMs
-      return {
-        totals: toTotals(all ?? noSums()),
-        models: named('model'),
-        providers: named('provider'),
-        credentials: named('credential'),
-        clients: named('client'),
-        days: byLabel(recent, localTime.dayLabel, (hour) => localTime.dayLabel(hour.start) >= firstDay),
-        hours: byLabel(recent, localTime.hourLabel, (hour) => hour.start > firstHour),
-      }
-    },
+    totals: statistics.totals,
+    rangeStats: statistics.range,
+    spending: statistics.spending,
 
-    importTotals(totals) {
+    importTotals(imported) {
       let isNew = false
       inTransaction(() => {
-        isNew = markOnce.run(`imported ${totals.source}`, new Date().toISOString()).changes > 0
-        if (isNew) addImported(totals)
+        isNew = markOnce.run(`imported ${imported.source}`, new Date().toISOString()).changes > 0
+        if (isNew) totals.addImported(imported)
       })
       return isNew
     },
 
-    spending: (now) => ({ day: spendingOf('day', now), month: spendingOf('month', now) }),
+    requests: rows.page,
+    deleteRequests: rows.deleteBefore,
+    deleteOldestRequests: rows.deleteOldest,
+    deleteOldHours: totals.deleteOldHours,
 
-    requests(filter) {
-      const { sql, values } = requestsQuery(filter)
-      // Few and various: not worth a held statement for each combination.
-      const statement = sqlite.prepare<RequestRow, SQLQueryBindings[]>(sql)
-      try {
-        return statement.all(...values).map(fromRequestRow)
-      } finally {
-        statement.finalize()
-      }
+    size() {
+      const free = freeCount.get()?.freelist_count ?? 0
+      const used = (pageCount.get()?.page_count ?? 0) - free
+      return { usedBytes: used * pageBytes, freeBytes: free * pageBytes }
     },
-
-    deleteRequests: ({ time, limit }) => deleteOldRequests.run(time, limit).changes,
+    shrink(maxPages) {
+      // It frees a page for each row that is asked of it.
+      sqlite.query(`PRAGMA incremental_vacuum(${maxPages})`).all()
+    },
     externalVersion: () => dataVersion.get()?.data_version ?? 0,
     isFileInPlace: connection.isFileInPlace,
 
     close() {
       // An unfinished statement would keep the file open, and with it the write-ahead log.
       for (const statement of statements) statement.finalize()
+      for (const part of [rows, totals, names]) part.close()
       connection.close()
     },
-  }
-}
-
-interface RequestRow {
-  id: string
-  time: number
-  client: string
-  path: string
-  model: string
-  provider: string
-  target_model: string
-  credential: string
-  status: number
-  outcome: string
-  is_stream: number
-  error_code: string
-  attempts: number
-  first_byte_ms: number | null
-  duration_ms: number
-  input_tokens: number
-  output_tokens: number
-  cached_tokens: number
-  reasoning_tokens: number
-  usage_source: string
-  cost_micro_usd: number
-  [column: string]: string | number | null
-}
-
-const requestColumns = [
-  'id',
-  'time',
-  'client',
-  'path',
-  'model',
-  'provider',
-  'target_model',
-  'credential',
-  'status',
-  'outcome',
-  'is_stream',
-  'error_code',
-  'attempts',
-  'first_byte_ms',
-  'duration_ms',
-  'input_tokens',
-  'output_tokens',
-  'cached_tokens',
-  'reasoning_tokens',
-  'usage_source',
-  'cost_micro_usd',
-] as const
-
-function insertSql(table: string, columns: readonly string[]): string {
-  return `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map((column) => `$${column}`).join(', ')})`
-}
-
-function addSql(table: string, keyColumns: readonly string[]): string {
-  const additions = sumColumns.map((column) => `${column} = ${column} + excluded.${column}`)
-  return `${insertSql(table, [...keyColumns, ...sumColumns])} ON CONFLICT DO UPDATE SET ${additions.join(', ')}`
-}
-
-function toRequestRow(record: UsageRecord): RequestRow {
-  return {
-    id: text(record.id),
-    time: integer(record.time),
-    client: text(record.client),
-    path: text(record.path),
-    model: text(record.model),
-    provider: text(record.provider),
-    target_model: text(record.targetModel),
-    credential: text(record.credential),
-    status: integer(record.status),
-    outcome: text(record.outcome),
-    is_stream: record.isStream ? 1 : 0,
-    error_code: text(record.errorCode),
-    attempts: integer(record.attempts),
-    first_byte_ms: record.firstByteMs === null ? null : integer(record.firstByteMs),
-    duration_ms: integer(record.durationMs),
-    input_tokens: integer(record.usage.inputTokens),
-    output_tokens: integer(record.usage.outputTokens),
-    cached_tokens: integer(record.usage.cachedTokens),
-    reasoning_tokens: integer(record.usage.reasoningTokens),
-    usage_source: text(record.usageSource),
-    cost_micro_usd: integer(record.costMicroUsd),
-  }
-}
-
-function fromRequestRow(row: RequestRow): UsageRecord {
-  return {
-    id: row.id,
-    time: row.time,
-    client: row.client,
-    path: row.path,
-    model: row.model,
-    provider: row.provider,
-    targetModel: row.target_model,
-    credential: row.credential,
-    status: row.status,
-    outcome: row.outcome as Outcome,
-    isStream: row.is_stream === 1,
-    errorCode: row.error_code,
-    attempts: row.attempts,
-    firstByteMs: row.first_byte_ms,
-    durationMs: row.duration_ms,
-    usage: {
-      inputTokens: row.input_tokens,
-      outputTokens: row.output_tokens,
-      cachedTokens: row.cached_tokens,
-      reasoningTokens: row.reasoning_tokens,
-    },
-    usageSource: row.usage_source as UsageRecord['usageSource'],
-    costMicroUsd: row.cost_micro_usd,
-  }
-}
-
-/** SQLite keeps UTF-8: half a surrogate pair, cut here or sent by a client, would not come back as it went in. */
-function text(value: string): string {
-  return value.slice(0, maxTextLength).toWellFormed()
-}
-
-/** One strange number must not make a whole batch fail. */
-function integer(value: number): number {
-  return Number.isFinite(value) ? Math.round(value) : 0
-}
-
-type HourlyKey = {
-  hour_start: number
-  model: string
-  provider: string
-  credential: string
-  client: string
-}
-
-type SummedKey = { dimension: Dimension; name: string }
-
-/**
- * Hours begin where the configured zone has them, so that zones half an hour off are right too. After a change to a zone that
- * is off by other minutes, the older hours count where they began.
- */
-function hourlyKey(row: RequestRow, localTime: LocalTime): HourlyKey {
-  const { model, provider, credential, client } = row
-  return { hour_start: localTime.hourStart(row.time), model, provider, credential, client }
-}
-
-function summedKeys(key: HourlyKey): SummedKey[] {
-  return [
-    { dimension: 'all', name: '' },
-    { dimension: 'model', name: key.model },
-    { dimension: 'provider', name: key.provider },
-    { dimension: 'credential', name: key.credential },
-    { dimension: 'client', name: key.client },
-    { dimension: 'hour', name: new Date(key.hour_start).toISOString() },
-  ]
-}
-
-function rowOf<Key extends object>(rows: Map<string, Key & Sums>, key: Key): Key & Sums {
-  const name = Object.values(key).join('\0')
-  let row = rows.get(name)
-  if (row === undefined) {
-    row = { ...key, ...noSums() }
-    rows.set(name, row)
-  }
-  return row
-}
-
-function countRequest(row: Sums, request: RequestRow): void {
-  row.requests += 1
-  row[countedOutcome(request.outcome)] += 1
-  row.input_tokens += request.input_tokens
-  row.output_tokens += request.output_tokens
-  row.cached_tokens += request.cached_tokens
-  row.reasoning_tokens += request.reasoning_tokens
-  row.cost_micro_usd += request.cost_micro_usd
-}
-
-function addSums(row: Sums, other: Sums): void {
-  for (const column of sumColumns) row[column] += other[column]
-}
-
-function countedOutcome(outcome: string): 'succeeded' | 'failed' | 'aborted' {
-  return outcome === 'succeeded' || outcome === 'aborted' ? outcome : 'failed'
-}
-
-function noSums(): Sums {
-  return {
-    requests: 0,
-    succeeded: 0,
-    failed: 0,
-    aborted: 0,
-    input_tokens: 0,
-    output_tokens: 0,
-    cached_tokens: 0,
-    reasoning_tokens: 0,
-    cost_micro_usd: 0,
-  }
-}
-
-function toSums(counts: ImportedCounts): Sums {
-  return {
-    ...noSums(),
-    requests: integer(counts.requests),
-    succeeded: integer(counts.succeeded),
-    failed: integer(counts.failed),
-    input_tokens: integer(counts.inputTokens),
-    output_tokens: integer(counts.outputTokens),
-    cost_micro_usd: integer(counts.costMicroUsd),
   }
 }
 
@@ -614,51 +317,4 @@ function fromKeyRow(row: KeyRow): StoredKey {
     isStateful: row.is_stateful === null ? null : row.is_stateful === 1,
     createdAt: row.created_at,
   }
-}
-
-function byLabel(
-  hours: readonly { start: number; sums: Sums }[],
-  label: (time: number) => string,
-  isShown: (hour: { start: number }) => boolean,
-): Record<string, Totals> {
-  const sumsByLabel = new Map<string, Sums>()
-  for (const hour of hours.filter(isShown)) {
-    const sums = sumsByLabel.get(label(hour.start)) ?? noSums()
-    for (const column of sumColumns) sums[column] += hour.sums[column]
-    sumsByLabel.set(label(hour.start), sums)
-  }
-  return Object.fromEntries([...sumsByLabel].map(([name, sums]) => [name, toTotals(sums)]))
-}
-
-function toTotals(sums: Sums): Totals {
-  return {
-    requests: sums.requests,
-    succeeded: sums.succeeded,
-    failed: sums.failed,
-    aborted: sums.aborted,
-    input_tokens: sums.input_tokens,
-    output_tokens: sums.output_tokens,
-    cached_tokens: sums.cached_tokens,
-    reasoning_tokens: sums.reasoning_tokens,
-    cost_usd: sums.cost_micro_usd / 1_000_000,
-  }
-}
-
-/** Newest first. */
-function requestsQuery(filter: RequestFilter): { sql: string; values: SQLQueryBindings[] } {
-  const conditions: string[] = []
-  const values: SQLQueryBindings[] = []
-  for (const column of ['model', 'provider', 'client', 'outcome'] as const) {
-    const value = filter[column]
-    if (value === undefined) continue
-    conditions.push(`${column} = ?`)
-    values.push(text(value))
-  }
-  if (filter.before !== undefined) {
-    conditions.push('time < ?')
-    values.push(integer(filter.before))
-  }
-  const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`
-  values.push(Math.min(Math.max(integer(filter.limit), 1), maxRequests))
-  return { sql: `SELECT * FROM requests ${where} ORDER BY time DESC, sequence DESC LIMIT ?`, values }
 }

@@ -7,6 +7,10 @@ export interface LocalTime {
   hourLabel(time: number): string
   /** `YYYY-MM-DD` */
   dayLabel(time: number): string
+  /** The zone's day around this moment, counted from 1970-01-01. */
+  dayNumber(time: number): number
+  /** When that day began, in Unix milliseconds. */
+  dayStart(day: number): number
   /** When the hour of this label began: the first one where clocks are put back, the next where it was skipped. Null: it is no label. */
   hourOfLabel(label: string): number | null
 }
@@ -43,6 +47,19 @@ export function createLocalTime(timezone: string): LocalTime {
     return offset
   }
 
+  function hourOfLabel(label: string): number | null {
+    const local = /^\d{4}-\d\d-\d\dT\d\d:00$/.test(label) ? Date.parse(`${label}Z`) : Number.NaN
+    return Number.isNaN(local) ? null : fromLocal(local)
+  }
+
+  /** Offsets around it: that of a day before holds until the clocks change. */
+  function fromLocal(local: number): number {
+    const before = local - offsetMs(local - dayMs)
+    const after = local - offsetMs(local + dayMs)
+    const fits = [before, after].find((time) => time + offsetMs(time) === local)
+    return fits ?? before
+  }
+
   const localIso = (time: number) => new Date(time + offsetMs(time)).toISOString()
 
   return {
@@ -52,15 +69,9 @@ export function createLocalTime(timezone: string): LocalTime {
     },
     hourLabel: (time) => `${localIso(time).slice(0, 13)}:00`,
     dayLabel: (time) => localIso(time).slice(0, 10),
-    hourOfLabel(label) {
-      const local = /^\d{4}-\d\d-\d\dT\d\d:00$/.test(label) ? Date.parse(`${label}Z`) : Number.NaN
-      if (Number.isNaN(local)) return null
-      // Offsets around it: that of a day before holds until the clocks change.
-      const before = local - offsetMs(local - dayMs)
-      const after = local - offsetMs(local + dayMs)
-      const fits = [before, after].find((time) => time + offsetMs(time) === local)
-      return fits ?? before
-    },
+    dayNumber: (time) => Math.floor((time + offsetMs(time)) / dayMs),
+    dayStart: (day) => fromLocal(day * dayMs),
+    hourOfLabel,
   }
 }
 

@@ -9,13 +9,12 @@ import type { Answers, MessageFromWorker, MessageToWorker, Question, WorkerOptio
 /** Throws StoreError `locked`, `damaged`, `newer` or `unusable`, its message one line for the operator. */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const limits = { ...defaultStoreLimits, ...options.limits }
-  const worker = new Worker(workerUrl())
-  const link = createLink(worker, limits)
+  const link = createLink({ ...options, limits })
   try {
-    const opened = await link.open({ ...options, limits })
+    const opened = await link.open()
     return createStore({ link, limits, opened })
   } catch (error) {
-    worker.terminate()
+    link.end()
     throw error
   }
 }
@@ -29,21 +28,37 @@ function workerUrl(): URL {
 }
 
 interface Link {
-  open(options: WorkerOptions): Promise<Opened>
+  open(): Promise<Opened>
   post(message: MessageToWorker): void
   /** Sends the question when `post` is called, which may be later. */
   ask<Asked extends Question>(question: Asked): { answer: Promise<Answers[Asked['type']]>; post: () => void }
   onTaken(listener: () => void): void
   onKeys(listener: (keys: StoredKey[]) => void): void
+  /** The Worker ended: what it was sent last may be lost. */
+  onDeath(listener: () => void): void
+  /** Another one took its place. */
+  onRevival(listener: () => void): void
   problem(): string | null
-  isDead(): boolean
+  state(): LinkState
   end(): void
 }
 
+/** `down`: the Worker ended, and another one will take its place. `dead`: none will. */
+type LinkState = 'opening' | 'up' | 'down' | 'dead'
+
 type Opened = Extract<MessageFromWorker, { type: 'opened' }>
 
-/** Turns messages into promises with a deadline, and the end of the Worker, whenever it comes, into failures of those. */
-function createLink(worker: Worker, limits: StoreLimits): Link {
+/**
+ * Turns messages into promises with a deadline, and the end of the Worker, whenever it comes, into failures of those. Another Worker
+ * then takes its place, a bounded number of times.
+ */
+function createLink(options: WorkerOptions): Link {
+  const { limits } = options
+  let worker = hire()
+  let bornAt = performance.now()
+  let state: LinkState = 'opening'
+  let restarts = 0
+  let restartTimer: ReturnType<typeof setTimeout> | null = null
   const pending = new Map<number, Pending>()
   const openId = 0
   let lastId = openId
@@ -52,13 +67,24 @@ function createLink(worker: Worker, limits: StoreLimits): Link {
   let isEnded = false
   let notifyTaken = () => {}
   let notifyKeys: (keys: StoredKey[]) => void = () => {}
+  let notifyDeath = () => {}
+  const revivalListeners: (() => void)[] = []
 
-  worker.onmessage = (event: MessageEvent<string>) => receive(JSON.parse(event.data) as MessageFromWorker)
-  worker.onerror = (event) => {
-    event.preventDefault()
-    die(event.message)
+  function hire(): Worker {
+    const hired = new Worker(workerUrl())
+    const isHired = () => hired === worker
+    hired.onmessage = (event: MessageEvent<string>) => {
+      if (isHired()) receive(JSON.parse(event.data) as MessageFromWorker)
+    }
+    hired.onerror = (event) => {
+      event.preventDefault()
+      if (isHired()) die(event.message)
+    }
+    hired.addEventListener('close', () => {
+      if (isHired()) die('it ended')
+    })
+    return hired
   }
-  worker.addEventListener('close', () => die('it ended'))
 
   function receive(message: MessageFromWorker): void {
     switch (message.type) {
@@ -86,11 +112,45 @@ function createLink(worker: Worker, limits: StoreLimits): Link {
   }
 
   function die(cause: string): void {
-    if (isEnded || deathCause !== null) return
-    deathCause = `the database's thread failed (${firstLine(cause)}): nothing is recorded until a restart`
+    if (isEnded || !isUp()) return
+    const isFirstOpening = state === 'opening' && deathCause === null
+    if (performance.now() - bornAt > limits.restartsForgottenMs) restarts = 0
+    const delayMs = isFirstOpening ? undefined : limits.restartDelaysMs[restarts]
+    restarts++
+    state = delayMs === undefined ? 'dead' : 'down'
+    const next = delayMs === undefined ? 'nothing is recorded until a restart' : 'another one is being started'
+    deathCause = `the database's thread failed (${firstLine(cause)}): ${next}`
     for (const id of [...pending.keys()]) settle(id, (waiting) => waiting.reject(deathError(deathCause)))
     // After an error that nobody caught the thread may still run: it must not go on by halves.
     worker.terminate()
+    notifyDeath()
+    if (delayMs !== undefined) restartTimer = setTimeout(restart, delayMs)
+  }
+
+  async function restart(): Promise<void> {
+    state = 'opening'
+    bornAt = performance.now()
+    worker = hire()
+    try {
+      await open()
+      for (const listener of revivalListeners) listener()
+    } catch (error) {
+      die(error instanceof Error ? error.message : 'it could not be started')
+    }
+  }
+
+  async function open(): Promise<Opened> {
+    const opened = waitFor(openId, limits.openMs)
+    post({ type: 'open', options })
+    const message = (await opened) as Opened
+    state = 'up'
+    deathCause = null
+    problem = null
+    return message
+  }
+
+  function isUp(): boolean {
+    return state === 'up' || state === 'opening'
   }
 
   function settle(id: number, finish: (waiting: Pending) => void): void {
@@ -102,7 +162,7 @@ function createLink(worker: Worker, limits: StoreLimits): Link {
   }
 
   function waitFor(id: number, deadlineMs: number): Promise<unknown> {
-    if (deathCause !== null || isEnded) return Promise.reject(deathError(deathCause))
+    if (!isUp() || isEnded) return Promise.reject(deathError(deathCause))
     return new Promise((resolve, reject) => {
       const expire = () =>
         settle(id, () => reject(new StoreError('timeout', `the database did not answer within ${deadlineMs} ms`)))
@@ -111,15 +171,11 @@ function createLink(worker: Worker, limits: StoreLimits): Link {
   }
 
   function post(message: MessageToWorker): void {
-    if (deathCause === null && !isEnded) worker.postMessage(JSON.stringify(message))
+    if (isUp() && !isEnded) worker.postMessage(JSON.stringify(message))
   }
 
   return {
-    open(options) {
-      const opened = waitFor(openId, limits.openMs)
-      post({ type: 'open', options })
-      return opened as Promise<Opened>
-    },
+    open,
     post,
     ask<Asked extends Question>(question: Asked) {
       lastId += 1
@@ -133,10 +189,17 @@ function createLink(worker: Worker, limits: StoreLimits): Link {
     onKeys(listener) {
       notifyKeys = listener
     },
+    onDeath(listener) {
+      notifyDeath = listener
+    },
+    onRevival(listener) {
+      revivalListeners.push(listener)
+    },
     problem: () => deathCause ?? problem,
-    isDead: () => deathCause !== null,
+    state: () => state,
     end() {
       isEnded = true
+      if (restartTimer !== null) clearTimeout(restartTimer)
       for (const id of [...pending.keys()]) settle(id, (waiting) => waiting.reject(deathError(null)))
       worker.terminate()
     },
@@ -163,9 +226,13 @@ function createStore(parts: { link: Link; limits: StoreLimits; opened: Opened })
   const keyListeners: ((keys: StoredKey[]) => void)[] = []
   let closing: Promise<void> | null = null
 
-  link.onKeys((keys) => {
+  link.onKeys(tellKeys)
+  // While there was no Worker nobody looked.
+  link.onRevival(() => ask({ type: 'keys' }).then(tellKeys, () => {}))
+
+  function tellKeys(keys: StoredKey[]): void {
     for (const listener of keyListeners) listener(keys)
-  })
+  }
 
   function ask<Asked extends Question>(question: Asked): Promise<Answers[Asked['type']]> {
     const asked = link.ask(question)
@@ -184,6 +251,7 @@ function createStore(parts: { link: Link; limits: StoreLimits; opened: Opened })
   }
 
   return {
+    lostRecords: queue.lostRecords,
     persistence: opened.persistence,
     memoryReason: opened.reason,
     problem: () => link.problem() ?? queue.problem(),
@@ -203,6 +271,7 @@ function createStore(parts: { link: Link; limits: StoreLimits; opened: Opened })
       keyListeners.push(listener)
     },
     totals: () => ask({ type: 'totals' }),
+    rangeStats: (query) => ask({ type: 'rangeStats', query }),
     importTotals: (totals) => ask({ type: 'importTotals', totals }),
     spending: () => ask({ type: 'spending' }),
     requests: (filter) => ask({ type: 'requests', filter }),
@@ -216,12 +285,15 @@ function createStore(parts: { link: Link; limits: StoreLimits; opened: Opened })
   }
 }
 
+const nothing: { readonly records: number; readonly changes: readonly StateChange[] } = { records: 0, changes: [] }
+
 interface WriteQueue {
   record(record: UsageRecord): void
   change(change: StateChange): void
   /** Runs `post` when everything that is queued now has been posted: messages keep their order from there on. */
   afterWrites(post: () => void): void
   problem(): string | null
+  lostRecords(): number
   stop(): void
 }
 
@@ -231,6 +303,8 @@ function createWriteQueue(link: Link, limits: StoreLimits): WriteQueue {
   let changes: StateChange[] = []
   let timer: ReturnType<typeof setTimeout> | null = null
   let isUnderWay = false
+  let underWay = nothing
+  let lostCount = 0
   let isDue = false
   let droppedCount = 0
   let isDropping = false
@@ -239,7 +313,24 @@ function createWriteQueue(link: Link, limits: StoreLimits): WriteQueue {
   let queuedCount = 0
   let postedCount = 0
 
+  link.onDeath(() => {
+    if (isUnderWay) lostCount += underWay.records
+    if (link.state() === 'dead') {
+      lostCount += records.length
+      records = []
+      changes = []
+      return
+    }
+    // To say them twice changes nothing. Records may have been written, and must not be counted twice.
+    changes = [...underWay.changes, ...changes]
+    postedCount -= underWay.changes.length
+    underWay = nothing
+    isUnderWay = false
+    isDue = true
+  })
+  link.onRevival(pump)
   link.onTaken(() => {
+    underWay = nothing
     isUnderWay = false
     if (records.length === 0) isDropping = false
     pump()
@@ -256,7 +347,7 @@ function createWriteQueue(link: Link, limits: StoreLimits): WriteQueue {
   }
 
   function pump(): void {
-    if (link.isDead()) return
+    if (link.state() === 'down' || link.state() === 'dead') return
     if (isDue && !isUnderWay && (records.length > 0 || changes.length > 0)) postBatch()
     while (waiting[0] !== undefined && waiting[0].afterCount <= postedCount) waiting.shift()?.post()
   }
@@ -265,6 +356,7 @@ function createWriteQueue(link: Link, limits: StoreLimits): WriteQueue {
     const batch = records.length > limits.maxBatchRecords ? records.splice(0, limits.maxBatchRecords) : records
     if (batch === records) records = []
     link.post({ type: 'write', records: batch, changes })
+    underWay = { records: batch.length, changes }
     postedCount += batch.length + changes.length
     changes = []
     isUnderWay = true
@@ -273,7 +365,7 @@ function createWriteQueue(link: Link, limits: StoreLimits): WriteQueue {
 
   return {
     record(record) {
-      if (link.isDead()) return
+      if (link.state() === 'dead') return
       if (records.length >= limits.maxQueuedRecords) {
         droppedCount += 1
         isDropping = true
@@ -284,7 +376,7 @@ function createWriteQueue(link: Link, limits: StoreLimits): WriteQueue {
       if (timer === null) schedule()
     },
     change(change) {
-      if (link.isDead()) return
+      if (link.state() === 'dead') return
       changes.push(change)
       queuedCount += 1
       if (timer === null) schedule()
@@ -296,6 +388,7 @@ function createWriteQueue(link: Link, limits: StoreLimits): WriteQueue {
     },
     problem: () =>
       isDropping ? `usage cannot be written fast enough: ${droppedCount} records were dropped since the start` : null,
+    lostRecords: () => lostCount + droppedCount,
     stop() {
       if (timer !== null) clearTimeout(timer)
     },

@@ -6,6 +6,8 @@ export interface StoreOptions {
   readonly isDirectoryNamed: boolean
   /** Rows by request are kept so long. */
   readonly retentionMs: number
+  /** Beyond it the oldest of those rows go; the totals stay. */
+  readonly maxBytes: number
   /** IANA zone in which days and hours of the statistics begin. */
   readonly timezone: string
   /** Replaces some of the default bounds. */
@@ -25,6 +27,10 @@ export interface StoreLimits {
   readonly retryMs: number
   /** Deadline of a question. */
   readonly questionMs: number
+  /** Pauses before another Worker takes the place of one that ended; after the last one none does. */
+  readonly restartDelaysMs: readonly number[]
+  /** A Worker that lived so long is given as many successors as the first. */
+  readonly restartsForgottenMs: number
   /** Deadline of opening, which may have to read the file through or migrate it. */
   readonly openMs: number
   /** How often changes by other processes are looked for. */
@@ -47,10 +53,12 @@ export const defaultStoreLimits: StoreLimits = {
   maxFailedRecords: 20_000,
   retryMs: 1000,
   questionMs: 10_000,
+  restartDelaysMs: [100, 1000, 10_000, 60_000],
+  restartsForgottenMs: 600_000,
   openMs: 60_000,
   pollMs: 1000,
-  retentionEveryMs: 600_000,
-  retentionChunkRows: 500,
+  retentionEveryMs: 60_000,
+  retentionChunkRows: 2000,
   retentionPauseMs: 50,
   maxModels: 2000,
   maxPages: null,

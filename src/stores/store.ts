@@ -1,5 +1,6 @@
 /** What the gateway remembers over restarts: the interface. How it is kept is the business of `database.ts` and its Worker. */
 import type { BlacklistEntry, BudgetPeriod, Limits, Outcome, UsageRecord } from '../domain.ts'
+import type { Percentiles } from './log-histogram.ts'
 
 /** Every write is queued and returns at once; `flush` waits for all of them. Questions are answered after earlier writes. */
 export interface Store {
@@ -9,6 +10,8 @@ export interface Store {
   readonly memoryReason?: string | null
   /** Set while writes fail (disk full, file gone): accounting stops, service goes on. */
   problem(): string | null
+  /** Since the start: those there was no room for, and those that went down with the database's thread. */
+  lostRecords?(): number
   recordUsage(record: UsageRecord): void
   /** Writes or replaces the entry of (provider, credential, scope). */
   putBlacklistEntry(entry: BlacklistEntry): void
@@ -23,11 +26,13 @@ export interface Store {
   /** Called when another process (`any2api keys`) changed the keys. */
   onKeysChanged(listener: (keys: StoredKey[]) => void): void
   totals(): Promise<StatsTotals>
+  rangeStats(query: StatsQuery): Promise<RangeStats>
   /** Adds what another program had counted. Once for each source: false when that was done before. */
   importTotals(totals: ImportedTotals): Promise<boolean>
   /** What each client has spent in the day and the month of now. */
   spending(): Promise<Spending>
-  requests(filter: RequestFilter): Promise<UsageRecord[]>
+  /** Newest first by start. A page may be short, even empty, although more calls match: `nextCursor` says. */
+  requests(filter: RequestFilter): Promise<RequestPage>
   flush(): Promise<void>
   close(): Promise<void>
 }
@@ -87,15 +92,70 @@ export interface PeriodSpending {
   readonly costsMicroUsd: Readonly<Record<string, number>>
 }
 
+export type TotalsDimension = 'model' | 'provider' | 'credential' | 'client'
+
+export interface StatsQuery {
+  /** Unix milliseconds, widened to whole buckets; null: since ever, until now. */
+  readonly from: number | null
+  readonly to: number | null
+  /** Null: hours for up to three days. Hours are answered for up to 62 days, and for several filters together for the last 92; else days. */
+  readonly bucket: 'hour' | 'day' | null
+  /** A line for each name instead of one for all. */
+  readonly by: TotalsDimension | null
+  /** So many lines; what is left is summed up in one. */
+  readonly top: number
+  /** `credential` goes with `provider` only. */
+  readonly filter: Readonly<Partial<Record<TotalsDimension, string>>>
+  /** Unix milliseconds. */
+  readonly now: number
+}
+
+export interface RangeStats extends Omit<StatsTotals, 'days' | 'hours'> {
+  readonly bucket: 'hour' | 'day'
+  /** Unix milliseconds; the end is excluded. */
+  readonly from: number
+  readonly to: number
+  /** When each bucket begins. */
+  readonly times: readonly number[]
+  readonly lines: readonly SeriesLine[]
+  /** Null where no histograms are kept. */
+  readonly percentiles: { readonly firstByteMs: Percentiles; readonly durationMs: Percentiles } | null
+  /** Not kept together with the filter. */
+  readonly unavailable: readonly TotalsDimension[]
+}
+
+export interface SeriesLine {
+  readonly name: string
+  /** What the other lines have not counted. */
+  readonly isRest: boolean
+  readonly totals: Totals
+  /** One for each bucket. */
+  readonly points: readonly Totals[]
+}
+
 export interface RequestFilter {
   /** 1 to 1000. */
   limit: number
+  /** Calls that began at or after this Unix millisecond. */
+  from?: number
+  /** Calls that began before it. */
+  to?: number
   model?: string
   provider?: string
   client?: string
+  credential?: string
   outcome?: Outcome
-  /** Only calls that began before this Unix millisecond. */
-  before?: number
+  status?: { least: number; most: number }
+  minDurationMs?: number
+  id?: string
+  /** `nextCursor` of the page before. */
+  cursor?: string
+}
+
+export interface RequestPage {
+  readonly records: readonly UsageRecord[]
+  /** Null: that was all. */
+  readonly nextCursor: string | null
 }
 
 /** What another program had counted. Its parts need not add up: each is added to the totals that it is of. */

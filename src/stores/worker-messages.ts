@@ -1,7 +1,7 @@
 /** What the main thread and the Worker say to each other. On the wire each message is one JSON string, the cheapest form to post. */
 import type { BlacklistEntry, UsageRecord } from '../domain.ts'
 import type { StateChange } from './database.ts'
-import type { ImportedTotals, Pin, RequestFilter, Spending, StatsTotals, StoredKey } from './store.ts'
+import type { ImportedTotals, Pin, RangeStats, RequestFilter, RequestPage, Spending, StatsQuery, StatsTotals, StoredKey } from './store.ts'
 import type { StoreErrorKind } from './store-error.ts'
 import type { StoreLimits, StoreOptions } from './store-options.ts'
 
@@ -32,6 +32,7 @@ export type Question =
   | { readonly type: 'addKey'; readonly key: StoredKey }
   | { readonly type: 'revokeKey'; readonly name: string }
   | { readonly type: 'totals' }
+  | { readonly type: 'rangeStats'; readonly query: StatsQuery }
   | { readonly type: 'importTotals'; readonly totals: ImportedTotals }
   | { readonly type: 'spending' }
   | { readonly type: 'requests'; readonly filter: RequestFilter }
@@ -45,9 +46,10 @@ export interface Answers {
   addKey: null
   revokeKey: boolean
   totals: StatsTotals
+  rangeStats: RangeStats
   importTotals: boolean
   spending: Spending
-  requests: UsageRecord[]
+  requests: RequestPage
   flush: null
   close: null
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { UsageRecord } from '../domain.ts'
 import { sqliteCode } from './connection.ts'
 import { databaseFileName, openDatabase, type StateChange, type StoreDatabase } from './database.ts'
+import { keptHoursMs } from './statistics.ts'
 import { StoreError } from './store-error.ts'
 import type { StoreLimits } from './store-options.ts'
 import type { MessageFromWorker, MessageToWorker, Question, WorkerOptions } from './worker-messages.ts'
@@ -136,6 +137,8 @@ function createDatabaseHost(database: StoreDatabase, options: WorkerOptions): Da
         return changeKeys(() => database.revokeKey(question.name))
       case 'totals':
         return database.totals(Date.now())
+      case 'rangeStats':
+        return database.rangeStats(question.query)
       case 'importTotals':
         return database.importTotals(question.totals)
       case 'spending':
@@ -259,27 +262,45 @@ function isHopeless(error: unknown): boolean {
   return code === '' || hopelessCodes.some((hopeless) => code.startsWith(hopeless))
 }
 
-/** Deletes old rows in small chunks with pauses, between which writes and questions have their turn. */
+/**
+ * Deletes what is too old or too much in small chunks with pauses, between which writes and questions have their turn. Freed pages
+ * are used again; only where there are many are they given back to the disk.
+ */
 function createRetention(database: StoreDatabase, options: WorkerOptions): { stop(): void } {
-  const { limits, retentionMs } = options
+  const { limits, retentionMs, maxBytes } = options
   let timer = setTimeout(deleteSome, limits.retentionPauseMs)
 
   function deleteSome(): void {
-    const isMoreLikely = deleteChunk() === limits.retentionChunkRows
-    timer = setTimeout(deleteSome, isMoreLikely ? limits.retentionPauseMs : limits.retentionEveryMs)
+    timer = setTimeout(deleteSome, deleteChunk() ? limits.retentionPauseMs : limits.retentionEveryMs)
   }
 
-  function deleteChunk(): number {
+  /** Whether there may be more to do. */
+  function deleteChunk(): boolean {
     try {
-      return database.deleteRequests({ time: Date.now() - retentionMs, limit: limits.retentionChunkRows })
+      const time = Date.now() - retentionMs
+      const limit = limits.retentionChunkRows
+      let deleted = database.deleteRequests({ time, limit })
+      if (deleted < limit && database.size().usedBytes > maxBytes) deleted = database.deleteOldestRequests(limit)
+      if (deleted > 0) return true
+      if (database.deleteOldHours({ time: Date.now() - keptHoursMs, maxSubjects: limit })) return true
+      const { usedBytes, freeBytes } = database.size()
+      if (freeBytes < minFreeBytes || freeBytes < usedBytes * freeShare) return false
+      database.shrink(shrinkPages)
+      return true
     } catch {
       // A disk in trouble: writes report it, and old rows can wait.
-      return 0
+      return false
     }
   }
 
   return { stop: () => clearTimeout(timer) }
 }
+
+/** Fewer free pages than this are soon used again. */
+const minFreeBytes = 4 * 1024 * 1024
+const freeShare = 0.1
+/** Moving so many pages takes a few milliseconds. */
+const shrinkPages = 256
 
 function kindOf(error: unknown): StoreError['kind'] {
   return error instanceof StoreError ? error.kind : 'failed'

@@ -55,6 +55,7 @@ describe('defaults', () => {
       directory: '/app/data',
       isDirectoryNamed: false,
       retentionMs: 7_776_000_000,
+      maxBytes: 2_147_483_648,
       timezone: 'UTC',
       importFile: null,
     })

@@ -191,7 +191,13 @@ export function createMemory(): Memory {
       days: {},
       hours: {},
     }),
-    requests: async ({ limit }) => records.slice(-limit).reverse(),
+    rangeStats: async () => {
+      throw new Error('this memory keeps no series')
+    },
+    requests: async ({ limit }) => ({
+      records: records.slice(-limit).reverse(),
+      nextCursor: records.length > limit ? 'more' : null,
+    }),
     flush: async () => {},
     close: async () => {},
   }
@@ -222,7 +228,7 @@ export function testConfig(providers: readonly ProviderConfig[], changes: Partia
     models: [],
     defaultProvider: providers[0]?.name ?? null,
     cache: { isEnabled: false, ttlMs: 300_000, maxBytes: 64 * 1024 * 1024, isShared: false, modelListMs: 3_600_000 },
-    store: { directory: 'unused', isDirectoryNamed: false, retentionMs: 86_400_000, timezone: 'UTC', importFile: null },
+    store: { directory: 'unused', isDirectoryNamed: false, retentionMs: 86_400_000, maxBytes: 2 ** 31, timezone: 'UTC', importFile: null },
     log: { level: 'debug', format: 'json', path: null, retentionMs: 86_400_000 },
     prices: {},
     defaultModelPrice: { input: 1, output: 3, cachedInput: null },

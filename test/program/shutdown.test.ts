@@ -13,7 +13,7 @@ function recordsIn(folder: Folder) {
   const path = folder.at(`data/${databaseFileName}`)
   const database = openDatabase(path, { role: 'tool', timezone: 'UTC', maxModels: 10, maxPages: null })
   try {
-    return database.requests({ limit: 1000 })
+    return database.requests({ limit: 1000 }).records
   } finally {
     database.close()
   }

@@ -37,7 +37,7 @@ test('what was written is there when it is opened again', () => {
   first.write({ records: [usageRecord()], changes: [] })
   first.close()
   const second = openDatabase(data.databasePath, gatewayOptions)
-  expect(second.requests({ limit: 10 })).toHaveLength(1)
+  expect(second.requests({ limit: 10 }).records).toHaveLength(1)
   second.close()
 })
 

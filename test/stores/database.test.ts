@@ -29,13 +29,13 @@ describe('requests', () => {
       costMicroUsd: Number.MAX_SAFE_INTEGER,
     })
     write([plain, strange])
-    expect(database.requests({ limit: 10 })).toEqual([plain, strange])
+    expect(database.requests({ limit: 10 })).toEqual({ records: [plain, strange], nextCursor: null })
   })
 
   test('texts are cut, fractions rounded, and what is no number counts as 0', () => {
     const usage = { inputTokens: Number.NaN, outputTokens: 1.4, cachedTokens: 0, reasoningTokens: 0 }
     write([usageRecord({ model: `${'m'.repeat(255)}🙂`, durationMs: 12.6, usage })])
-    const [record] = database.requests({ limit: 1 })
+    const [record] = database.requests({ limit: 1 }).records
     expect(record?.model).toBe(`${'m'.repeat(255)}\uFFFD`)
     expect(record?.durationMs).toBe(13)
     expect(record?.usage).toEqual({ ...usage, inputTokens: 0, outputTokens: 1 })
@@ -51,15 +51,21 @@ describe('requests', () => {
     const ids = (filter: object) =>
       database
         .requests({ limit: 100, ...filter })
-        .map((record) => record.id)
+        .records.map((record) => record.id)
         .join('')
     expect(ids({})).toBe('dcba')
     expect(ids({ model: 'm1' })).toBe('dca')
     expect(ids({ provider: 'p1' })).toBe('ba')
     expect(ids({ client: 'c1' })).toBe('dba')
     expect(ids({ outcome: 'failed' })).toBe('a')
-    expect(ids({ before: 3 })).toBe('cba')
-    expect(ids({ model: 'm1', client: 'c1', before: 3 })).toBe('a')
+    expect(ids({ to: 3 })).toBe('cba')
+    expect(ids({ from: 2, to: 3 })).toBe('cb')
+    expect(ids({ model: 'm1', client: 'c1', to: 3 })).toBe('a')
+    expect(ids({ credential: 'nobody' })).toBe('')
+    expect(ids({ id: 'c' })).toBe('c')
+    expect(ids({ status: { least: 500, most: 599 } })).toBe('')
+    expect(ids({ minDurationMs: 2310 })).toBe('dcba')
+    expect(ids({ minDurationMs: 2311 })).toBe('')
     expect(ids({ limit: 2 })).toBe('dc')
     expect(ids({ limit: -1 })).toBe('d')
   })
@@ -70,7 +76,7 @@ describe('requests', () => {
     expect(database.deleteRequests(before)).toBe(15)
     expect(database.deleteRequests(before)).toBe(5)
     expect(database.deleteRequests(before)).toBe(0)
-    expect(database.requests({ limit: 100 })).toHaveLength(5)
+    expect(database.requests({ limit: 100 }).records).toHaveLength(5)
     expect(database.totals(now).totals.requests).toBe(25)
   })
 })
@@ -127,7 +133,7 @@ describe('totals', () => {
     const models = ['a', 'b', 'c', 'd', 'e', 'a', '__proto__']
     small.write({ records: models.map((model) => usageRecord({ model })), changes: [] })
     expect(countsOf(small.totals(now).models)).toEqual({ a: 2, b: 1, c: 1, other: 3 })
-    expect(small.requests({ limit: 1, model: 'd' })).toHaveLength(1)
+    expect(small.requests({ limit: 1, model: 'd' }).records).toHaveLength(1)
     small.close()
   })
 
@@ -228,7 +234,7 @@ test('a write that fails has changed nothing', () => {
   const full = openDatabase(':memory:', { ...toolOptions, maxPages: 60 })
   const records = Array.from({ length: 5000 }, () => usageRecord())
   expect(() => full.write({ records, changes: [] })).toThrow('full')
-  expect(full.requests({ limit: 1 })).toEqual([])
+  expect(full.requests({ limit: 1 }).records).toEqual([])
   expect(full.totals(now).totals.requests).toBe(0)
   full.write({ records: [usageRecord()], changes: [] })
   expect(full.totals(now).totals.requests).toBe(1)

@@ -40,6 +40,7 @@ const entry: BlacklistEntry = {
 
 let data: DataDirectory
 let stores: Store[]
+let restoreWorker = () => {}
 
 beforeEach(() => {
   data = createDataDirectory()
@@ -48,6 +49,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   for (const store of stores) await store.close()
+  restoreWorker()
   data.remove()
 })
 
@@ -114,7 +116,7 @@ describe('writes', () => {
       store.totals(),
       store.blacklist(),
     ])
-    expect(requests).toHaveLength(95)
+    expect(requests.records).toHaveLength(95)
     expect(totals.totals.requests).toBe(95)
     expect(blacklist).toEqual([entry])
   })
@@ -273,16 +275,52 @@ describe('opening', () => {
   }, 15_000)
 })
 
-test('the end of the Worker is reported, fails questions, and does not end the process', async () => {
-  const { store, worker } = await openWithItsWorker()
+test('a Worker that ends is reported and replaced, and what was queued meanwhile is written', async () => {
+  const { store, workers } = await openWithItsWorkers({ restartDelaysMs: [1, 1] })
+  store.recordUsage(usageRecord({ id: 'before' }))
+  await store.flush()
   expect(store.problem()).toBeNull()
-  worker.terminate()
+  workers[0]?.terminate()
   await eventually(() => store.problem() !== null)
-  expect(store.problem()).toContain('nothing is recorded until a restart')
+  expect(store.problem()).toContain('another one is being started')
+  store.recordUsage(usageRecord({ id: 'meanwhile' }))
+  store.putBlacklistEntry(entry)
+  await eventually(() => store.problem() === null)
+  expect(workers).toHaveLength(2)
+  await store.flush()
+  expect(recordedIds(data.databasePath)).toEqual(new Set(['before', 'meanwhile']))
+  expect(await store.blacklist()).toEqual([entry])
+  expect((await store.totals()).totals.requests).toBe(2)
+})
+
+test('a Worker that ends again and again is given up: it says so, fails questions, and does not end the process', async () => {
+  const { store, workers } = await openWithItsWorkers({ restartDelaysMs: [1] })
+  workers[0]?.terminate()
+  await eventually(() => workers.length === 2 && store.problem() === null)
+  workers[1]?.terminate()
+  await eventually(() => store.problem()?.includes('nothing is recorded until a restart') === true)
   store.recordUsage(usageRecord())
   expect(await failureOf(store.totals())).toMatchObject({ kind: 'failed' })
+  expect(workers).toHaveLength(2)
   await store.close()
 })
+
+test('beyond its size the oldest rows go, the totals stay, and the disk gets its room back', async () => {
+  const first = await open()
+  for (let number = 0; number < 60_000; number++) {
+    first.recordUsage(usageRecord({ id: `req_${number}`, time: Date.now() - 60_000_000 + number * 1000 }))
+  }
+  await first.close()
+  const before = statSync(data.databasePath).size
+  const limits = { retentionPauseMs: 1, retentionEveryMs: 5 }
+  const second = await openStore({ ...data.storeOptions, maxBytes: 500_000, limits })
+  stores.push(second)
+  await eventually(() => statSync(data.databasePath).size < before / 4, 10_000)
+  const ids = recordedIds(data.databasePath)
+  expect(ids.has('req_59999')).toBe(true)
+  expect(ids.has('req_0')).toBe(false)
+  expect((await second.totals()).totals.requests).toBe(60_000)
+}, 20_000)
 
 test('a question that is not answered in time fails', async () => {
   const store = await open({ questionMs: 100 })
@@ -330,22 +368,18 @@ async function addKeyInAnotherProcess(): Promise<void> {
   expect(await child.exited).toBe(0)
 }
 
-/** The store hides its Worker; the one it makes is caught on the way. */
-async function openWithItsWorker(): Promise<{ store: Store; worker: Worker }> {
+/** The store hides its Workers; those it makes are caught on the way. */
+async function openWithItsWorkers(limits: Partial<StoreLimits>): Promise<{ store: Store; workers: Worker[] }> {
   const OriginalWorker = globalThis.Worker
-  const made: Worker[] = []
+  const workers: Worker[] = []
   globalThis.Worker = class extends OriginalWorker {
     constructor(url: string | URL) {
       super(url)
-      made.push(this)
+      workers.push(this)
     }
   }
-  try {
-    const store = await open()
-    const [worker] = made
-    if (worker === undefined) throw new Error('the store made no Worker')
-    return { store, worker }
-  } finally {
+  restoreWorker = () => {
     globalThis.Worker = OriginalWorker
   }
+  return { store: await open(limits), workers }
 }

@@ -1,42 +1,73 @@
--- Times are Unix milliseconds, money is integer millionths of a US dollar, booleans are 0 and 1.
+-- Money is integer millionths of a US dollar, booleans are 0 and 1, times are Unix milliseconds where nothing else is said.
 
+-- Texts that come again and again, as numbers. kind: the column they stand in.
+CREATE TABLE names (
+  id   INTEGER PRIMARY KEY,
+  kind TEXT    NOT NULL,
+  name TEXT    NOT NULL,
+  UNIQUE (kind, name)
+) STRICT;
+
+-- sequence: the call's start in milliseconds times 2048, plus a number that tells calls of one millisecond apart. So the table
+-- itself is in the order of time. ANY: the number of a name, or the text where there are too many; id: 16 bytes of a UUID, or the text.
+-- outcome: its place in a list in the program. What is filtered by stands in front, where reading over a row is cheap.
 CREATE TABLE requests (
   sequence         INTEGER PRIMARY KEY,
-  id               TEXT    NOT NULL,
-  time             INTEGER NOT NULL,
-  client           TEXT    NOT NULL,
-  path             TEXT    NOT NULL,
-  model            TEXT    NOT NULL,
-  provider         TEXT    NOT NULL,
-  target_model     TEXT    NOT NULL,
-  credential       TEXT    NOT NULL,
+  outcome          INTEGER NOT NULL,
+  model            ANY     NOT NULL,
+  provider         ANY     NOT NULL,
+  client           ANY     NOT NULL,
+  credential       ANY     NOT NULL,
   status           INTEGER NOT NULL,
-  outcome          TEXT    NOT NULL,
+  duration_ms      INTEGER NOT NULL,
+  id               ANY     NOT NULL,
+  path             ANY     NOT NULL,
+  target_model     ANY     NOT NULL,
   is_stream        INTEGER NOT NULL,
-  error_code       TEXT    NOT NULL,
+  error_code       ANY     NOT NULL,
   attempts         INTEGER NOT NULL,
   first_byte_ms    INTEGER,
-  duration_ms      INTEGER NOT NULL,
   input_tokens     INTEGER NOT NULL,
   output_tokens    INTEGER NOT NULL,
   cached_tokens    INTEGER NOT NULL,
   reasoning_tokens INTEGER NOT NULL,
-  usage_source     TEXT    NOT NULL,
+  usage_source     ANY     NOT NULL,
+  cost_micro_usd   INTEGER NOT NULL,
+  trail            TEXT
+) STRICT;
+
+-- An index over every row would cost each call nearly as much as writing it, and reading over a million rows takes no 50 ms.
+-- These two have only the rows that people look for, which are few.
+CREATE INDEX requests_failed ON requests (sequence) WHERE outcome <> 0;
+CREATE INDEX requests_slow   ON requests (sequence) WHERE duration_ms >= 60000;
+
+-- What is summed up; NULL: whatever it was. Each kind (which columns are set) counts every call once.
+CREATE TABLE subjects (
+  id         INTEGER PRIMARY KEY,
+  model      TEXT,
+  provider   TEXT,
+  credential TEXT,
+  client     TEXT
+) STRICT;
+
+-- Sums of a subject: of all times, by day and by hour. Those by hour are kept for ever where a subject is of one kind of name.
+CREATE TABLE totals_ever (
+  subject          INTEGER PRIMARY KEY,
+  requests         INTEGER NOT NULL,
+  succeeded        INTEGER NOT NULL,
+  failed           INTEGER NOT NULL,
+  aborted          INTEGER NOT NULL,
+  input_tokens     INTEGER NOT NULL,
+  output_tokens    INTEGER NOT NULL,
+  cached_tokens    INTEGER NOT NULL,
+  reasoning_tokens INTEGER NOT NULL,
   cost_micro_usd   INTEGER NOT NULL
 ) STRICT;
 
--- Each further index costs every call about as much as writing its row. Providers, clients and outcomes are few: the newest
--- rows of one are soon found by time.
-CREATE INDEX requests_by_time  ON requests (time);
-CREATE INDEX requests_by_model ON requests (model, time);
-
--- Kept for ever. hour_start: when the hour of the configured zone began.
-CREATE TABLE hourly_totals (
-  hour_start       INTEGER NOT NULL,
-  model            TEXT    NOT NULL,
-  provider         TEXT    NOT NULL,
-  credential       TEXT    NOT NULL,
-  client           TEXT    NOT NULL,
+-- start: the day of the configured zone, counted from 1970-01-01.
+CREATE TABLE totals_by_day (
+  subject          INTEGER NOT NULL,
+  start            INTEGER NOT NULL,
   requests         INTEGER NOT NULL,
   succeeded        INTEGER NOT NULL,
   failed           INTEGER NOT NULL,
@@ -46,14 +77,13 @@ CREATE TABLE hourly_totals (
   cached_tokens    INTEGER NOT NULL,
   reasoning_tokens INTEGER NOT NULL,
   cost_micro_usd   INTEGER NOT NULL,
-  PRIMARY KEY (hour_start, model, provider, credential, client)
+  PRIMARY KEY (subject, start)
 ) STRICT, WITHOUT ROWID;
 
--- The sums of hourly_totals along one dimension each, so that statistics cost the same after years.
--- dimension: all, model, provider, credential, client, hour (its name is hour_start in ISO 8601).
-CREATE TABLE summed_totals (
-  dimension        TEXT    NOT NULL,
-  name             TEXT    NOT NULL,
+-- start: when the hour of the configured zone began, in quarters of an hour since 1970.
+CREATE TABLE totals_by_hour (
+  subject          INTEGER NOT NULL,
+  start            INTEGER NOT NULL,
   requests         INTEGER NOT NULL,
   succeeded        INTEGER NOT NULL,
   failed           INTEGER NOT NULL,
@@ -63,7 +93,22 @@ CREATE TABLE summed_totals (
   cached_tokens    INTEGER NOT NULL,
   reasoning_tokens INTEGER NOT NULL,
   cost_micro_usd   INTEGER NOT NULL,
-  PRIMARY KEY (dimension, name)
+  PRIMARY KEY (subject, start)
+) STRICT, WITHOUT ROWID;
+
+-- Histograms of first byte and duration beside them. Those by hour are kept for as long as people look at hours.
+CREATE TABLE timings_by_day (
+  subject INTEGER NOT NULL,
+  start   INTEGER NOT NULL,
+  timings BLOB    NOT NULL,
+  PRIMARY KEY (subject, start)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE timings_by_hour (
+  subject INTEGER NOT NULL,
+  start   INTEGER NOT NULL,
+  timings BLOB    NOT NULL,
+  PRIMARY KEY (subject, start)
 ) STRICT, WITHOUT ROWID;
 
 -- scope: empty for everything. until: NULL until a re-check finds it working.
