@@ -13,8 +13,8 @@ import {
   recheckDocumentation,
   resumeDocumentation,
 } from './routes/admin-credentials.ts'
-import { adminReload, adminReloadDocumentation } from './routes/admin-reload.ts'
 import { adminLive, adminLiveDocumentation } from './routes/admin-live.ts'
+import { adminReload, adminReloadDocumentation } from './routes/admin-reload.ts'
 import {
   adminRequest,
   adminRequestDocumentation,

@@ -252,7 +252,10 @@ async function tryOnce(one: Try): Promise<Served | UpstreamError> {
 const maxTrail = 50
 
 /** For the record of the call. Nothing is noted of what succeeds at once. */
-function noteAttempt({ parts, call, progress, target, upstream, credential, leftMs }: Try, failure: UpstreamError | null) {
+function noteAttempt(
+  { parts, call, progress, target, upstream, credential, leftMs }: Try,
+  failure: UpstreamError | null,
+) {
   progress.trail ??= []
   if (progress.trail.length >= maxTrail) return
   const startMs = upstream.config.maxWaitMs - leftMs

@@ -1,7 +1,8 @@
 /** `GET /admin/live`: what happens now, an event each second, for any number of watchers at the price of one. */
+
+import { GatewayError } from '../errors.ts'
 import { describeRecord } from './admin-requests.ts'
 import { documentRoute } from './documentation.ts'
-import { GatewayError } from '../errors.ts'
 import type { OperatorContext, OperatorParts } from './operator.ts'
 
 const eventEveryMs = 1000
@@ -58,8 +59,13 @@ export function adminLive(parts: OperatorParts) {
 
   return ({ request }: OperatorContext): Response => {
     if (stopping?.aborted) throw new GatewayError('shutting_down', 'the gateway is stopping', { status: 503 })
-    if (watchers.size >= maxWatchers) throw new GatewayError('too_many_watchers', 'too many are watching', { status: 503 })
-    const headers = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' }
+    if (watchers.size >= maxWatchers)
+      throw new GatewayError('too_many_watchers', 'too many are watching', { status: 503 })
+    const headers = {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache',
+      'x-accel-buffering': 'no',
+    }
     if (request.method === 'HEAD') return new Response(null, { headers })
     let watcher: Watcher | null = null
     const body = new ReadableStream<Uint8Array>(

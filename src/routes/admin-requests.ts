@@ -3,8 +3,8 @@ import { outcomes, type UsageRecord } from '../domain.ts'
 import { GatewayError } from '../errors.ts'
 import { csvLine } from '../formats/csv.ts'
 import type { RequestFilter, RequestPage } from '../stores/store.ts'
-import { datedName, download } from './download.ts'
 import { documentRoute, pathParameter, queryParameter } from './documentation.ts'
+import { datedName, download } from './download.ts'
 import type { OperatorContext, OperatorParts } from './operator.ts'
 import {
   invalid,
@@ -201,7 +201,9 @@ export const adminRequestsDocumentation = documentRoute({
   description:
     'Newest first. For the next page pass `next_cursor` as `cursor`; a page may be short although there is one. With `format` every call of the filter comes as a file, whatever `limit` says.',
   parameters: [
-    queryParameter('from', 'Calls that began then or later: `24h` (ago), date, time or Unix seconds', { type: 'string' }),
+    queryParameter('from', 'Calls that began then or later: `24h` (ago), date, time or Unix seconds', {
+      type: 'string',
+    }),
     queryParameter('to', 'Calls that began before', { type: 'string' }),
     queryParameter('model', 'Name the client asked for', { type: 'string' }),
     queryParameter('provider', 'Provider that answered', { type: 'string' }),

@@ -43,7 +43,10 @@ export function refuseBackwards(from: number | null, to: number | null): void {
 }
 
 /** Of those parameters that are there. Throws GatewayError 400. */
-export function readNames<Name extends string>(query: URLSearchParams, names: readonly Name[]): Partial<Record<Name, string>> {
+export function readNames<Name extends string>(
+  query: URLSearchParams,
+  names: readonly Name[],
+): Partial<Record<Name, string>> {
   const found: Partial<Record<Name, string>> = {}
   for (const name of names) {
     const value = query.get(name)

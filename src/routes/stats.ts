@@ -183,7 +183,9 @@ export const statsDocumentation = documentRoute({
   description:
     'Totals are kept for ever and survive restarts; the counters under `server` and `keys` begin with the process. Credentials are shown as a short fingerprint and their last four characters. With any parameter the totals are those of the range and filter, and `range`, `series` and `percentiles` come with them.',
   parameters: [
-    queryParameter('from', '`24h` (ago), date, time or Unix seconds; everything where it is missing', { type: 'string' }),
+    queryParameter('from', '`24h` (ago), date, time or Unix seconds; everything where it is missing', {
+      type: 'string',
+    }),
     queryParameter('to', 'Likewise; now where it is missing', { type: 'string' }),
     queryParameter('model', 'Of this model only', { type: 'string' }),
     queryParameter('provider', 'Of this provider only', { type: 'string' }),
@@ -191,7 +193,12 @@ export const statsDocumentation = documentRoute({
     queryParameter('credential', 'Of this credential only; goes with `provider` at most', { type: 'string' }),
     queryParameter('bucket', 'Step of the series', { type: 'string', enum: ['hour', 'day'] }),
     queryParameter('by', 'A line for each', { type: 'string', enum: ['model', 'provider', 'client', 'credential'] }),
-    queryParameter('top', 'So many lines, the rest as `other`', { type: 'integer', minimum: 1, maximum: 50, default: 8 }),
+    queryParameter('top', 'So many lines, the rest as `other`', {
+      type: 'integer',
+      minimum: 1,
+      maximum: 50,
+      default: 8,
+    }),
     queryParameter('format', '`csv`: the series as a file', { type: 'string', enum: ['json', 'csv'] }),
   ],
   answer: {
@@ -264,5 +271,6 @@ export const statsDocumentation = documentRoute({
       reload: null,
       store: { persistence: 'sqlite', reason: null, problem: null },
     },
-  },  errors: [400],
+  },
+  errors: [400],
 })

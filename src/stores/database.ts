@@ -43,6 +43,8 @@ export interface StoreDatabase {
   /** `now`: Unix milliseconds. */
   totals(now: number): StatsTotals
   rangeStats(query: StatsQuery): RangeStats
+  /** Histograms are written less often than the rest: what the last second has added would be lost in a crash. Never throws. */
+  tryToWriteTimings(): void
   /** False, and nothing is changed, when the totals of this source were added before. */
   importTotals(totals: ImportedTotals): boolean
   /** `now`: Unix milliseconds. */
@@ -79,6 +81,8 @@ export type StateChange =
 
 /** File of the database inside the data directory. */
 export const databaseFileName = 'any2api.db'
+
+const timingsEveryMs = 1000
 
 /** `path` may be `:memory:`. Throws StoreError `locked`, `damaged`, `newer` or `unusable`, and has then changed nothing. */
 export function openDatabase(path: string, options: DatabaseOptions): StoreDatabase {
@@ -124,6 +128,8 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
   const freeCount = prepare<{ freelist_count: number }, []>('PRAGMA freelist_count')
   const pageBytes = sqlite.query<{ page_size: number }, []>('PRAGMA page_size').get()?.page_size ?? 4096
 
+  let timingsWrittenAt = performance.now()
+
   function inTransaction(work: () => void): void {
     begin.run()
     try {
@@ -135,6 +141,20 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
       names.forget()
       totals.forget()
       throw error
+    }
+  }
+
+  function writeTimings(): void {
+    totals.writeTimings()
+    timingsWrittenAt = performance.now()
+  }
+
+  function tryToWriteTimings(): void {
+    if (!totals.hasUnwrittenTimings()) return
+    try {
+      inTransaction(writeTimings)
+    } catch {
+      // A disk in trouble: the next write of calls says so.
     }
   }
 
@@ -156,6 +176,7 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
       inTransaction(() => {
         for (const record of records) rows.insert(record)
         totals.count(records)
+        if (performance.now() - timingsWrittenAt > timingsEveryMs) writeTimings()
         for (const change of changes) apply(change)
       }),
 
@@ -175,7 +196,11 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
     revokeKey: (name) => deleteKey.run(name).changes > 0,
 
     totals: statistics.totals,
-    rangeStats: statistics.range,
+    rangeStats(query) {
+      tryToWriteTimings()
+      return statistics.range(query)
+    },
+    tryToWriteTimings,
     spending: statistics.spending,
 
     importTotals(imported) {
@@ -200,11 +225,14 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
     shrink(maxPages) {
       // It frees a page for each row that is asked of it.
       sqlite.query(`PRAGMA incremental_vacuum(${maxPages})`).all()
+      // Only with this does the file become shorter.
+      sqlite.query('PRAGMA wal_checkpoint(PASSIVE)').all()
     },
     externalVersion: () => dataVersion.get()?.data_version ?? 0,
     isFileInPlace: connection.isFileInPlace,
 
     close() {
+      tryToWriteTimings()
       // An unfinished statement would keep the file open, and with it the write-ahead log.
       for (const statement of statements) statement.finalize()
       for (const part of [rows, totals, names]) part.close()

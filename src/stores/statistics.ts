@@ -49,7 +49,11 @@ export function createStatistics(tables: TotalsTables, localTime: LocalTime): St
   }
 
   /** Calls that name no model, or reached no provider or credential, are in the sum of all only. */
-  function byName(dimension: TotalsDimension, filter: SubjectFilter, range: PeriodRange | null): Map<string, Sums> | null {
+  function byName(
+    dimension: TotalsDimension,
+    filter: SubjectFilter,
+    range: PeriodRange | null,
+  ): Map<string, Sums> | null {
     const subjects = tables.subjects(filter, dimension)
     if (subjects === null) return null
     const groups = Map.groupBy(subjects, (subject) => subject[dimension] ?? '')

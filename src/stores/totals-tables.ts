@@ -7,7 +7,10 @@ import { addHistogram, type LogHistogram, observe, readHistograms, writeHistogra
 import type { ImportedCounts, ImportedTotals, TotalsDimension } from './store.ts'
 
 export interface TotalsTables {
+  /** Histograms are written down by `writeTimings` only. */
   count(records: readonly UsageRecord[]): void
+  writeTimings(): void
+  hasUnwrittenTimings(): boolean
   addImported(totals: ImportedTotals): void
   /** Subjects of the smallest kind that knows these columns, narrowed to the filter; null: no kind does. */
   subjects(filter: SubjectFilter, by: TotalsDimension | null): Subject[] | null
@@ -63,6 +66,7 @@ export type Sums = Record<(typeof sumColumns)[number], number>
 
 export const quarterHourMs = 900_000
 const otherModel = 'other'
+const maxRememberedGroups = 10_000
 const dimensions = ['model', 'provider', 'credential', 'client'] as const
 
 /**
@@ -88,6 +92,8 @@ function isSimple(subject: Readonly<Record<TotalsDimension, string | null>>): bo
 
 /** What calls of one hour, alike in every column, add up to. */
 interface Group {
+  /** The names in one. */
+  readonly key: string
   readonly names: Record<TotalsDimension, string>
   readonly time: number
   readonly sums: Sums
@@ -138,8 +144,9 @@ export function createTotalsTables(sqlite: Database, { localTime, maxModels }: T
       `INSERT OR REPLACE INTO timings_by_${name} (subject, start, timings) VALUES (?, ?, ?)`,
     ),
     deleteTimings: prepare<unknown, [number, number]>(`DELETE FROM timings_by_${name} WHERE subject = ? AND start < ?`),
-    /** The last period's histograms of each subject, which the next batch adds to. */
+    /** The last period's histograms of each subject, which the next batch adds to; `unwritten` are the subjects to write. */
     latest: new Map<number, { readonly start: number; readonly timings: Timings }>(),
+    unwritten: new Set<number>(),
   })
   const tables = { day: period('day'), hour: period('hour') }
   const selectFirstDay = prepare<{ first: number | null }, [number]>(
@@ -147,14 +154,19 @@ export function createTotalsTables(sqlite: Database, { localTime, maxModels }: T
   )
   const subjectsByKind = kinds.map(() => new Map<string, Subject>())
   const modelNames = new Set<string>()
+  /** The subjects of each kind that calls of these names belong to. */
+  const groupSubjects = new Map<string, Subject[]>()
   let cleanedSubjects = 0
   load()
 
   function load(): void {
     for (const known of subjectsByKind) known.clear()
     modelNames.clear()
-    tables.day.latest.clear()
-    tables.hour.latest.clear()
+    groupSubjects.clear()
+    for (const { latest, unwritten } of [tables.day, tables.hour]) {
+      latest.clear()
+      unwritten.clear()
+    }
     for (const subject of selectSubjects.all()) keep(subject)
   }
 
@@ -187,17 +199,17 @@ export function createTotalsTables(sqlite: Database, { localTime, maxModels }: T
 
   function count(records: readonly UsageRecord[]): void {
     const ever = new Map<number, Addition>()
-    const days = new Map<string, Addition>()
-    const hours = new Map<string, Addition>()
+    const days = new Map<number, Addition>()
+    const hours = new Map<number, Addition>()
     for (const group of groupsOf(records)) {
       const day = localTime.dayNumber(group.time)
       const hour = Math.round(group.time / quarterHourMs)
-      for (let kind = 0; kind < kinds.length; kind++) {
-        const subject = subjectOf(kind, group.names)
-        merge(ever, subject.id, { subject, start: 0, group, hasTimings: false })
+      for (const subject of subjectsOf(group)) {
         const hasTimings = isSimple(subject)
-        merge(days, `${subject.id} ${day}`, { subject, start: day, group, hasTimings })
-        merge(hours, `${subject.id} ${hour}`, { subject, start: hour, group, hasTimings })
+        // Of the others there are many, and people seldom ask what they were in all times: their days say it too.
+        if (hasTimings) merge(ever, { subject, start: 0, group, hasTimings: false })
+        merge(days, { subject, start: day, group, hasTimings })
+        merge(hours, { subject, start: hour, group, hasTimings })
       }
     }
     for (const { subject, sums } of ever.values()) addEver.run(subject.id, ...valuesOf(sums))
@@ -205,13 +217,23 @@ export function createTotalsTables(sqlite: Database, { localTime, maxModels }: T
     write('hour', hours.values())
   }
 
+  function subjectsOf({ key, names }: Group): Subject[] {
+    const known = groupSubjects.get(key)
+    if (known !== undefined) return known
+    const subjects = kinds.map((_, kind) => subjectOf(kind, names))
+    if (groupSubjects.size >= maxRememberedGroups) groupSubjects.clear()
+    groupSubjects.set(key, subjects)
+    return subjects
+  }
+
   function groupsOf(records: readonly UsageRecord[]): Iterable<Group> {
     const groups = new Map<string, Group>()
     for (const record of records) {
       const model = countedModel(text(record.model))
       const time = localTime.hourStart(integer(record.time))
-      const key = `${time}\0${model}\0${record.provider}\0${record.credential}\0${record.client}`
-      let group = groups.get(key)
+      const key = `${model}\0${record.provider}\0${record.credential}\0${record.client}`
+      const timedKey = `${time}\0${key}`
+      let group = groups.get(timedKey)
       if (group === undefined) {
         const names = {
           model,
@@ -219,8 +241,8 @@ export function createTotalsTables(sqlite: Database, { localTime, maxModels }: T
           credential: text(record.credential),
           client: text(record.client),
         }
-        group = { names, time, sums: noSums(), firstByte: new Map(), duration: new Map() }
-        groups.set(key, group)
+        group = { key, names, time, sums: noSums(), firstByte: new Map(), duration: new Map() }
+        groups.set(timedKey, group)
       }
       countRecord(group.sums, record)
       if (record.firstByteMs !== null) observe(group.firstByte, record.firstByteMs)
@@ -230,24 +252,44 @@ export function createTotalsTables(sqlite: Database, { localTime, maxModels }: T
   }
 
   function write(table: 'day' | 'hour', additions: Iterable<Addition>): void {
-    const { add, putTimings } = tables[table]
+    const { add, unwritten } = tables[table]
     for (const { subject, start, sums, timings } of additions) {
       add.run(subject.id, start, ...valuesOf(sums))
       if (timings === null) continue
       const all = timingsOf(table, subject.id, start)
       addHistogram(all.firstByte, timings.firstByte)
       addHistogram(all.duration, timings.duration)
-      putTimings.run(subject.id, start, writeHistograms([all.firstByte, all.duration]))
+      if (tables[table].latest.get(subject.id)?.start === start) unwritten.add(subject.id)
+      else putTimings(table, subject.id, { start, timings: all })
+    }
+  }
+
+  function putTimings(table: 'day' | 'hour', subject: number, { start, timings }: { start: number; timings: Timings }) {
+    tables[table].putTimings.run(subject, start, writeHistograms([timings.firstByte, timings.duration]))
+  }
+
+  function writeTimings(): void {
+    for (const table of ['day', 'hour'] as const) {
+      const { latest, unwritten } = tables[table]
+      for (const subject of unwritten) {
+        const last = latest.get(subject)
+        if (last !== undefined) putTimings(table, subject, last)
+      }
+      unwritten.clear()
     }
   }
 
   function timingsOf(table: 'day' | 'hour', subject: number, start: number): Timings {
-    const { latest, timings: select } = tables[table]
+    const { latest, unwritten, timings: select } = tables[table]
     const known = latest.get(subject)
     if (known?.start === start) return known.timings
     const timings = noTimings()
-    for (const row of select.all(subject, start, start + 1)) readHistograms(row.timings, [timings.firstByte, timings.duration])
-    if (known === undefined || known.start < start) latest.set(subject, { start, timings })
+    for (const row of select.all(subject, start, start + 1))
+      readHistograms(row.timings, [timings.firstByte, timings.duration])
+    if (known === undefined || known.start < start) {
+      if (known !== undefined && unwritten.delete(subject)) putTimings(table, subject, known)
+      latest.set(subject, { start, timings })
+    }
     return timings
   }
 
@@ -276,6 +318,11 @@ export function createTotalsTables(sqlite: Database, { localTime, maxModels }: T
     }
   }
 
+  function sumOf(subject: Subject, { table, start, end }: PeriodRange): Sums | null {
+    const sums = tables[table].sum.get(subject.id, start, end)
+    return sums === null || sums.requests === null ? null : sums
+  }
+
   return {
     count,
     addImported,
@@ -290,11 +337,13 @@ export function createTotalsTables(sqlite: Database, { localTime, maxModels }: T
       )
     },
 
-    ever: (subject) => selectEver.get(subject.id),
-    sum(subject, { table, start, end }) {
-      const sums = tables[table].sum.get(subject.id, start, end)
-      return sums === null || sums.requests === null ? null : sums
-    },
+    writeTimings,
+    hasUnwrittenTimings: () => tables.day.unwritten.size + tables.hour.unwritten.size > 0,
+    ever: (subject) =>
+      isSimple(subject)
+        ? selectEver.get(subject.id)
+        : sumOf(subject, { table: 'day', start: 0, end: Number.MAX_SAFE_INTEGER }),
+    sum: sumOf,
     periods: (subject, { table, start, end }) => tables[table].select.all(subject.id, start, end),
 
     addTimings(subject, { table, start, end }, timings) {
@@ -357,7 +406,11 @@ interface Part {
   readonly hasTimings: boolean
 }
 
-function merge<Key>(additions: Map<Key, Addition>, key: Key, { subject, start, group, hasTimings }: Part): void {
+/** Starts are below this until the year 2209. */
+const startsPerSubject = 2 ** 23
+
+function merge(additions: Map<number, Addition>, { subject, start, group, hasTimings }: Part): void {
+  const key = subject.id * startsPerSubject + start
   let addition = additions.get(key)
   if (addition === undefined) {
     addition = { subject, start, sums: noSums(), timings: hasTimings ? noTimings() : null }

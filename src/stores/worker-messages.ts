@@ -1,7 +1,17 @@
 /** What the main thread and the Worker say to each other. On the wire each message is one JSON string, the cheapest form to post. */
 import type { BlacklistEntry, UsageRecord } from '../domain.ts'
 import type { StateChange } from './database.ts'
-import type { ImportedTotals, Pin, RangeStats, RequestFilter, RequestPage, Spending, StatsQuery, StatsTotals, StoredKey } from './store.ts'
+import type {
+  ImportedTotals,
+  Pin,
+  RangeStats,
+  RequestFilter,
+  RequestPage,
+  Spending,
+  StatsQuery,
+  StatsTotals,
+  StoredKey,
+} from './store.ts'
 import type { StoreErrorKind } from './store-error.ts'
 import type { StoreLimits, StoreOptions } from './store-options.ts'
 

@@ -82,6 +82,7 @@ function createDatabaseHost(database: StoreDatabase, options: WorkerOptions): Da
   const pollTimer = setInterval(poll, limits.pollMs)
 
   function poll(): void {
+    database.tryToWriteTimings()
     const isInPlace = database.isFileInPlace()
     if (isInPlace !== wasInPlace) {
       wasInPlace = isInPlace
@@ -297,7 +298,7 @@ function createRetention(database: StoreDatabase, options: WorkerOptions): { sto
 }
 
 /** Fewer free pages than this are soon used again. */
-const minFreeBytes = 4 * 1024 * 1024
+const minFreeBytes = 1024 * 1024
 const freeShare = 0.1
 /** Moving so many pages takes a few milliseconds. */
 const shrinkPages = 256

@@ -60,7 +60,7 @@ test.each([
 
 test('HEAD works wherever GET does', async () => {
   for (const { method, path } of gateway.app.routes) {
-    if (method !== 'GET' || path.includes('*') || path.endsWith('/swagger/')) continue
+    if (method !== 'GET' || /[*:]/.test(path) || path.endsWith('/swagger/')) continue
     const ask = path.startsWith('/v1/') ? gateway.call : gateway.admin
     const response = await ask(path, { method: 'HEAD' })
     expect([path, response.status]).toEqual([path, 200])

@@ -102,7 +102,7 @@ test('every route is documented, with the key that opens it', async () => {
   const undocumented = /^\/(?:swagger|favicon\.ico|dashboard|admin\/v1)|\*$/
   for (const { method, path } of gateway.app.routes) {
     if (undocumented.test(path)) continue
-    expect(Object.keys(paths[path] ?? {})).toContain(method.toLowerCase())
+    expect(Object.keys(paths[path.replace(/:(\w+)/, '{$1}')] ?? {})).toContain(method.toLowerCase())
   }
   for (const path of ['/v1/models/{model}', '/v1/embeddings', '/v1/responses', '/v1/images/generations', '/v1/files']) {
     expect(paths).toHaveProperty([path])
