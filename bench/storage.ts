@@ -23,6 +23,8 @@ const options: DatabaseOptions = { role: 'tool', timezone: 'UTC', maxModels: 200
 
 const models = names(30, (index) => `model-of-some-length-${index}`)
 const credentials = names(50, (index) => `1f0c9a${index}…9abc`)
+/** Of a hundred calls one fails and one is left. */
+const outcomes: Outcome[] = [...Array.from({ length: 98 }, (): Outcome => 'succeeded'), 'failed', 'aborted']
 const clients = names(20, (index) => `client-${index}`)
 
 for (const [name, isVaried] of [
@@ -58,8 +60,7 @@ function pick<Value>(values: readonly Value[]): Value {
 }
 
 function record(time: number, isVaried: boolean): UsageRecord {
-  const chance = Math.random()
-  const outcome: Outcome = chance < 0.97 ? 'succeeded' : chance < 0.99 ? 'failed' : 'aborted'
+  const outcome = pick(outcomes)
   return {
     id: `req_${Bun.randomUUIDv7('hex', Math.floor(time))}`,
     time: Math.floor(time),

@@ -5,7 +5,8 @@ import type { LogConfig } from '../domain.ts'
 import { createLogger, type Logger } from '../log.ts'
 import type { Terminal } from './terminal.ts'
 
-const maxFileSize = '20M'
+/** As the library takes it. */
+const defaultFileSize = '20M'
 const dayMs = 86_400_000
 
 /** How long the last lines may take to reach the disk when the program ends. */
@@ -17,13 +18,14 @@ export interface OpenedLog {
   close(): Promise<void>
 }
 
-export function openLog(config: LogConfig, terminal: Terminal): OpenedLog {
+/** `fileSize`: beyond it the file is rotated. */
+export function openLog(config: LogConfig, terminal: Terminal, fileSize = defaultFileSize): OpenedLog {
   const isText =
     config.format === 'text' || (config.format === 'auto' && config.path === null && terminal.isInteractive)
   const place =
     config.path === null
       ? { write: terminal.print, close: async () => {} }
-      : openFile(config.path, config.retentionMs, terminal.printError)
+      : openFile(config.path, { retentionMs: config.retentionMs, fileSize }, terminal.printError)
   const log = createLogger({
     level: config.level,
     format: isText ? 'text' : 'json',
@@ -45,12 +47,17 @@ interface LogFile {
   close(): Promise<void>
 }
 
-function openFile(path: string, retentionMs: number, printError: (text: string) => void): LogFile {
+interface FileBounds {
+  readonly retentionMs: number
+  readonly fileSize: string
+}
+
+function openFile(path: string, bounds: FileBounds, printError: (text: string) => void): LogFile {
   const stream = createStream(basename(path), {
     path: dirname(path),
-    size: maxFileSize,
+    size: bounds.fileSize,
     interval: '1d',
-    maxFiles: Math.max(1, Math.ceil(retentionMs / dayMs)),
+    maxFiles: Math.max(1, Math.ceil(bounds.retentionMs / dayMs)),
     mode: 0o600,
   })
   let isReported = false

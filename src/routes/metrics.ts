@@ -1,4 +1,5 @@
 /** `GET /metrics`: for Prometheus as text, for others as flat JSON. What is counted is `gateway/metrics.ts`'s business. */
+import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { cpuUsage, memoryUsage } from 'node:process'
 import { type Metric, Registry } from 'prom-client'
@@ -121,6 +122,12 @@ function families(parts: OperatorParts): Family[] {
     gauge('any2api_store_problem', 'Whether statistics cannot be written now', [
       { value: store.problem() === null ? 0 : 1 },
     ]),
+    {
+      name: 'any2api_store_lost_records_total',
+      help: 'Calls whose records there was no room for, or that went down with the thread of the database',
+      type: 'counter',
+      values: [{ value: store.lostRecords?.() ?? 0 }],
+    },
     gauge('any2api_build_info', 'Which program this is', [{ labels: { version }, value: 1 }]),
     ...processFamilies(startedAt),
   ]
@@ -151,7 +158,17 @@ function processFamilies(startedAt: number): Family[] {
     },
     gauge('process_resident_memory_bytes', 'Resident memory', [{ value: memoryUsage.rss() }]),
     gauge('process_start_time_seconds', 'Start of the program, in Unix seconds', [{ value: startedAt / 1000 }]),
+    ...openFiles(),
   ]
+}
+
+/** Where the system tells: a count that only grows is how leaked connections show first. */
+function openFiles(): Family[] {
+  try {
+    return [gauge('process_open_fds', 'Open file descriptors', [{ value: readdirSync('/proc/self/fd').length }])]
+  } catch {
+    return []
+  }
 }
 
 const tokenTypes: readonly [string, (one: Series) => number][] = [

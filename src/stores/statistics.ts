@@ -124,7 +124,9 @@ export function createStatistics(tables: TotalsTables, localTime: LocalTime): St
     const largest = [...(byName(by, filter, range) ?? [])].sort(([, a], [, b]) => b.requests - a.requests).slice(0, top)
     const lines = largest.map(([name]) => line(name, groups.get(name) ?? []))
     // What the lines have not counted, so that they always add up.
-    for (const { points } of lines) points.forEach((point, index) => subtract(all.points[index], point))
+    for (const { points } of lines) {
+      for (const [index, point] of points.entries()) subtract(all.points[index], point)
+    }
     const hasRest = all.points.some((point) => point.requests > 0)
     return [...lines.map((one) => toLine(one, false)), ...(hasRest ? [toLine({ ...all, name: 'other' }, true)] : [])]
   }

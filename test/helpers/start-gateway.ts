@@ -43,6 +43,7 @@ export interface TestGatewayOptions {
   readonly memory?: Memory
   /** What the settings say; by default they never change. */
   readonly settings?: Pick<AppParts, 'reload' | 'lastReload' | 'effectiveConfig'>
+  readonly stopping?: AbortSignal
 }
 
 const fixedSettings: NonNullable<TestGatewayOptions['settings']> = {
@@ -56,6 +57,7 @@ export async function startGateway({
   clock = systemClock,
   memory = createMemory(),
   settings = fixedSettings,
+  stopping,
 }: TestGatewayOptions): Promise<TestGateway> {
   let logged = ''
   const log: Logger = createLogger({
@@ -81,6 +83,7 @@ export async function startGateway({
     version: '0.0.0-test',
     startedAt: clock.now(),
     ...settings,
+    ...(stopping === undefined ? {} : { stopping }),
   })
   app.listen({
     port: 0,

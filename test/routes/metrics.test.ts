@@ -1,5 +1,7 @@
 /** `/metrics`: text that Prometheus reads, JSON with the names of the replaced programs. */
+
 import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { join } from 'node:path'
 import { type OpenAiSimulator, startOpenAiSimulator } from '../../src/simulator/openai.ts'
 import { startGateway, type TestGateway, testConfig, testProvider } from '../helpers/start-gateway.ts'
 
@@ -124,4 +126,33 @@ test('JSON has the names of the redirect proxy and of the Scira client', async (
     mem_stats: { rss: expect.any(Number) },
   })
   expect(body).not.toHaveProperty('goroutines')
+})
+
+interface GrafanaPanel {
+  id: number
+  title: string
+  gridPos: { x: number; y: number; w: number; h: number }
+  targets: { expr: string; datasource: { uid: string } }[]
+}
+
+test('every name in the Grafana dashboard is one that we export, and every panel asks the chosen data source', async () => {
+  const board = (await Bun.file(join(import.meta.dir, '../../deploy/grafana-dashboard.json')).json()) as {
+    panels: GrafanaPanel[]
+    templating: { list: { name: string; definition?: string }[] }
+  }
+  const text = await scrape()
+  const exported = new Set([...text.matchAll(/^([a-z][a-z0-9_]*)[{ ]/gm)].map((match) => match[1]))
+  const asked = board.panels.flatMap((panel) => panel.targets.map((target) => target.expr))
+  const defined = board.templating.list.flatMap(({ definition }) => definition ?? [])
+  const names = [...asked, ...defined].join('\n').match(/\b(?:any2api|process)_[a-z0-9_]+/g) ?? []
+  expect(new Set(names).size).toBeGreaterThan(15)
+  expect([...new Set(names)].filter((name) => !exported.has(name))).toEqual([])
+  // What is exported and about calls is shown, too.
+  const families = [...text.matchAll(/^# TYPE (any2api_\S+)/gm)].map((match) => match[1] ?? '')
+  expect(families.filter((family) => !names.some((name) => name.startsWith(family)))).toEqual([])
+  expect(board.templating.list[0]?.name).toBe('datasource')
+  for (const panel of board.panels) {
+    for (const target of panel.targets) expect(target.datasource.uid).toBe(['$', '{datasource}'].join(''))
+  }
+  expect(new Set(board.panels.map((panel) => panel.id)).size).toBe(board.panels.length)
 })
