@@ -37,6 +37,8 @@ for (const [name, isVaried] of [
 
 const database = openDatabase(path, options)
 fillRequests(database)
+// The first call there is, so that it is the last one found.
+database.write({ records: [{ ...record(now - 91 * 24 * hourMs, true), client: 'client-rare' }], changes: [] })
 database.close()
 console.log(
   `${rowCount} rows in the last 90 days: ${megabytes()} MB, ${(statSync(path).size / rowCount).toFixed(0)} bytes each`,
@@ -165,8 +167,8 @@ function measureQuestions(one: StoreDatabase): void {
     ['/admin/requests?outcome=cut (none)', () => toTheEnd(one, { outcome: 'cut' })],
     ['/admin/requests?status=429 (none)', () => toTheEnd(one, { status: { least: 429, most: 429 } })],
     ['/admin/requests?min_duration=60s (none)', () => toTheEnd(one, { minDurationMs: 60_000 })],
-    ['/admin/requests?client=nobody (none)', () => toTheEnd(one, { client: 'nobody' })],
-    ['/admin/requests?client=nobody, its longest step', () => one.requests({ limit: 100, client: 'nobody' })],
+    ['/admin/requests?client=… (one, the oldest)', () => toTheEnd(one, { client: 'client-rare' })],
+    ['/admin/requests?client=… , its longest step', () => one.requests({ limit: 100, client: 'client-rare' })],
     [
       '/admin/requests/{id}',
       () => one.requests({ limit: 1, id: one.requests({ limit: 1, to: now - 45 * dayMs }).records[0]?.id ?? '' }),

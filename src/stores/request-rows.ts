@@ -7,7 +7,7 @@ import type { RequestFilter, RequestPage } from './store.ts'
 
 export interface RequestRows {
   insert(record: UsageRecord): void
-  /** Newest first by start. Reads over a bounded number of rows: a page may be short although there are more. */
+  /** Newest first by start. Reads for a bounded time: a page may be short although there are more. */
   page(filter: RequestFilter): RequestPage
   /** Of the calls that began in these milliseconds. */
   deleteBefore(before: { readonly time: number; readonly limit: number }): number
@@ -21,9 +21,12 @@ const placesPerMs = 2048
 const maxTime = Math.floor(Number.MAX_SAFE_INTEGER / placesPerMs) - 60_000
 const maxRememberedMs = 20_000
 const maxLimit = 1000
-/** Rows that one question reads over at most: some 15 ms. Writes wait meanwhile. */
-const maxReadRows = 300_000
-const firstWindowRows = 4000
+/** A question stops at the first window's end after so long: writes wait meanwhile. */
+const budgetMs = 15
+/** Rows are read over by windows of time, the next one as long as the last one's cost allows. */
+const firstWindowMs = 60_000
+const cheapMs = 2
+const dearMs = 6
 const slowMs = 60_000
 /** An id has the time in it at which its call was let in; its body was read after that. */
 const idSlackMs = { before: 2000, after: 15 * 60_000 }
@@ -80,16 +83,20 @@ interface Row {
   trail: string | null
 }
 
-export function createRequestRows(sqlite: Database, names: Names): RequestRows {
+/** `now`: monotonic milliseconds. */
+export function createRequestRows(
+  sqlite: Database,
+  names: Names,
+  now: () => number = () => performance.now(),
+): RequestRows {
   const insertRow = sqlite.prepare<unknown, SQLQueryBindings[]>(
     `INSERT OR IGNORE INTO requests (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`,
   )
   const lastOfMs = sqlite.prepare<{ last: number | null }, [number, number]>(
     'SELECT MAX(sequence) AS last FROM requests WHERE sequence BETWEEN ? AND ?',
   )
-  const windowEnd = sqlite.prepare<{ sequence: number }, [number, number]>(
-    'SELECT sequence FROM requests WHERE sequence < ? ORDER BY sequence DESC LIMIT 1 OFFSET ?',
-  )
+  const newest = sqlite.prepare<{ last: number | null }, []>('SELECT MAX(sequence) AS last FROM requests')
+  const oldest = sqlite.prepare<{ first: number | null }, []>('SELECT MIN(sequence) AS first FROM requests')
   const deleteOld = sqlite.prepare<unknown, [number, number]>(
     'DELETE FROM requests WHERE sequence IN (SELECT sequence FROM requests WHERE sequence < ? ORDER BY sequence LIMIT ?)',
   )
@@ -160,26 +167,28 @@ export function createRequestRows(sqlite: Database, names: Names): RequestRows {
       `SELECT * FROM requests WHERE sequence >= ? AND sequence < ? ${conditions} ORDER BY sequence DESC LIMIT ?`,
     )
     const rows: Row[] = []
-    let end = range.end
-    let readRows = 0
-    // Where an index finds them, most of a window is not read at all.
-    let windowRows = isNarrow ? maxReadRows : firstWindowRows
+    const beganMs = now()
+    // Where there are no rows nothing is to be read.
+    let end = Math.min(range.end, (newest.get()?.last ?? -1) + 1)
+    const first = Math.max(range.start, oldest.get()?.first ?? 0)
+    // Where every row matches, or an index finds them, there is no need to go step by step.
+    let windowMs = isNarrow || conditions === '' ? maxTime : firstWindowMs
     try {
-      while (rows.length < limit && end > range.start && readRows < maxReadRows) {
-        // Where every row matches there is no need to go step by step.
-        const below = conditions === '' ? null : (windowEnd.get(end, windowRows)?.sequence ?? null)
-        const start = Math.max(below ?? range.start, range.start)
+      for (let lastMs = beganMs; rows.length < limit && end > first && lastMs - beganMs < budgetMs; ) {
+        const start = Math.max(end - windowMs * placesPerMs, first)
         const found = select.all(start, end, ...values, limit - rows.length)
         rows.push(...found)
         const last = found.at(-1)
         end = rows.length < limit || last === undefined ? start : last.sequence
-        readRows += windowRows
-        windowRows = Math.min(windowRows * 4, maxReadRows)
+        const tookMs = now() - lastMs
+        lastMs += tookMs
+        if (tookMs < cheapMs) windowMs = Math.min(windowMs * 8, maxTime)
+        else if (tookMs < dearMs) windowMs = Math.min(windowMs * 2, maxTime)
       }
     } finally {
       select.finalize()
     }
-    return { records: rows.map((row) => fromRow(row, names)), nextCursor: end > range.start ? end.toString(36) : null }
+    return { records: rows.map((row) => fromRow(row, names)), nextCursor: end > first ? end.toString(36) : null }
   }
 
   return {
@@ -188,7 +197,7 @@ export function createRequestRows(sqlite: Database, names: Names): RequestRows {
     deleteBefore: ({ time, limit }) => deleteOld.run(Math.max(integer(time), 0) * placesPerMs, limit).changes,
     deleteOldest: (limit) => deleteOld.run(Number.MAX_SAFE_INTEGER, limit).changes,
     close() {
-      for (const statement of [insertRow, lastOfMs, windowEnd, deleteOld]) statement.finalize()
+      for (const statement of [insertRow, lastOfMs, newest, oldest, deleteOld]) statement.finalize()
     },
   }
 }

@@ -63,18 +63,11 @@ export function createStatistics(tables: TotalsTables, localTime: LocalTime): St
   }
 
   function breakdown(dimension: TotalsDimension, filter: SubjectFilter, range: PeriodRange | null) {
-    const sums = byName(dimension, filter, range)
-    return Object.fromEntries([...(sums ?? [])].map(([name, one]) => [name, toTotals(one)]))
+    return named(byName(dimension, filter, range))
   }
 
-  function breakdowns(filter: SubjectFilter, range: PeriodRange | null) {
-    return {
-      totals: toTotals(sumOf(tables.subjects(filter, null) ?? [], range)),
-      models: breakdown('model', filter, range),
-      providers: breakdown('provider', filter, range),
-      credentials: breakdown('credential', filter, range),
-      clients: breakdown('client', filter, range),
-    }
+  function named(sums: Map<string, Sums> | null): Record<string, Totals> {
+    return Object.fromEntries([...(sums ?? [])].map(([name, one]) => [name, toTotals(one)]))
   }
 
   function labelled(range: PeriodRange, label: (start: number) => string): Record<string, Totals> {
@@ -105,7 +98,8 @@ export function createStatistics(tables: TotalsTables, localTime: LocalTime): St
     return { table: 'day', start: Math.max(localTime.dayNumber(begin), lastDay - maxDays + 1), end: lastDay + 1 }
   }
 
-  function series(range: PeriodRange, { filter, by, top }: StatsQuery): SeriesLine[] {
+  /** `ranked`: the sums of each name, where there is a line for each. */
+  function series(range: PeriodRange, { filter, by, top }: StatsQuery, ranked: Map<string, Sums> | null): SeriesLine[] {
     const step = range.table === 'hour' ? quartersPerHour : 1
     const length = Math.ceil((range.end - range.start) / step)
     const line = (name: string, subjects: readonly Subject[]): SumLine => {
@@ -121,7 +115,7 @@ export function createStatistics(tables: TotalsTables, localTime: LocalTime): St
     const all = line('all', tables.subjects(filter, null) ?? [])
     if (by === null) return [toLine(all, false)]
     const groups = Map.groupBy(tables.subjects(filter, by) ?? [], (subject) => subject[by] ?? '')
-    const largest = [...(byName(by, filter, range) ?? [])].sort(([, a], [, b]) => b.requests - a.requests).slice(0, top)
+    const largest = [...(ranked ?? [])].sort(([, a], [, b]) => b.requests - a.requests).slice(0, top)
     const lines = largest.map(([name]) => line(name, groups.get(name) ?? []))
     // What the lines have not counted, so that they always add up.
     for (const { points } of lines) {
@@ -166,7 +160,11 @@ export function createStatistics(tables: TotalsTables, localTime: LocalTime): St
         end: thisHour + quartersPerHour,
       }
       return {
-        ...breakdowns({}, null),
+        totals: toTotals(sumOf(tables.subjects({}, null) ?? [], null)),
+        models: breakdown('model', {}, null),
+        providers: breakdown('provider', {}, null),
+        credentials: breakdown('credential', {}, null),
+        clients: breakdown('client', {}, null),
         days: labelled(days, (day) => new Date(day * dayMs).toISOString().slice(0, 10)),
         hours: labelled(hours, (quarter) => localTime.hourLabel(quarter * quarterHourMs)),
       }
@@ -180,14 +178,21 @@ export function createStatistics(tables: TotalsTables, localTime: LocalTime): St
       const unavailable = (['model', 'provider', 'credential', 'client'] as const).filter(
         (dimension) => tables.subjects(query.filter, dimension) === null,
       )
-      const isOfAllTimes = query.from === null && query.to === null
+      // Of all times: in it is also what was taken over from another program without days.
+      const sumRange = query.from === null && query.to === null ? null : range
+      const { by, filter } = query
+      const ranked = by === null ? null : byName(by, filter, sumRange)
       return {
-        ...breakdowns(query.filter, isOfAllTimes ? null : range),
+        totals: toTotals(sumOf(tables.subjects(filter, null) ?? [], sumRange)),
+        models: by === 'model' ? named(ranked) : breakdown('model', filter, sumRange),
+        providers: by === 'provider' ? named(ranked) : breakdown('provider', filter, sumRange),
+        credentials: by === 'credential' ? named(ranked) : breakdown('credential', filter, sumRange),
+        clients: by === 'client' ? named(ranked) : breakdown('client', filter, sumRange),
         bucket: range.table,
         from: times[0] ?? query.now,
         to: timeOf(range, range.end),
         times,
-        lines: series(range, query),
+        lines: series(range, query, ranked),
         percentiles: percentiles(range, query),
         unavailable,
       }

@@ -1,5 +1,9 @@
 import { expect, test } from 'bun:test'
-import { readFile, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openLog } from '../../src/commands/open-log.ts'
+import type { Terminal } from '../../src/commands/terminal.ts'
 import {
   builtProgram,
   chatRequest,
@@ -128,3 +132,43 @@ test('a reader of the log who stops reading stops neither the service nor its en
 function withKey(init: RequestInit): RequestInit {
   return { ...init, headers: { ...(init.headers as Record<string, string>), authorization: `Bearer ${clientKey}` } }
 }
+
+test('a log file that grows too large is rotated, and no line is lost', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'any2api-log-'))
+  const terminal: Terminal = {
+    environment: {},
+    cwd: folder,
+    isInteractive: false,
+    print: () => {},
+    printError: (text) => {
+      throw new Error(text)
+    },
+    onSignal: () => {},
+  }
+  const config = {
+    level: 'info',
+    format: 'json',
+    path: join(folder, 'any2api.log'),
+    retentionMs: 86_400_000 * 20,
+  } as const
+  const opened = openLog(config, terminal, '10K')
+  for (let batch = 0; batch < 10; batch++) {
+    for (let line = 0; line < 40; line++) opened.log.info('call', { number: batch * 40 + line, text: 'x'.repeat(60) })
+    opened.log.flush()
+    // The library looks at the size between two writes.
+    await Bun.sleep(20)
+  }
+  await opened.close()
+  const files = (await readdir(folder)).filter((name) => name.endsWith('.log'))
+  expect(files.length).toBeGreaterThan(2)
+  const texts = await Promise.all(files.map((name) => readFile(join(folder, name), 'utf8')))
+  const numbers = texts.flatMap((text) =>
+    text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => (JSON.parse(line) as { number: number }).number),
+  )
+  expect(numbers.sort((a, b) => a - b)).toEqual(Array.from({ length: 400 }, (_, number) => number))
+  for (const text of texts) expect(text.length).toBeLessThan(20_000)
+  await rm(folder, { recursive: true })
+})

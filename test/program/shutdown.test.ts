@@ -54,6 +54,16 @@ test('SIGTERM lets a running stream finish, refuses new calls meanwhile, writes 
   expect(gateway.log().at(-1)?.event).toBe('stopped')
 }, 20_000)
 
+test('somebody who watches live figures does not delay the end', async () => {
+  await using service = await startService({ settings: { server: { shutdown_grace: '20s' } } })
+  const { gateway } = service
+  const response = await gateway.admin('/admin/live')
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+  expect((await reader.read()).done).toBe(false)
+  gateway.signal('SIGTERM')
+  expect(await gateway.ended(3000)).toBe(0)
+}, 20_000)
+
 test('an idle connection that is kept alive does not delay the end', async () => {
   await using service = await startService({ settings: { server: { shutdown_grace: '20s' } } })
   const { gateway } = service

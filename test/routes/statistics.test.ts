@@ -1,8 +1,10 @@
 /** The operator's statistics over a real database: ranges, filters, pages, files, and that sums are exact. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { join } from 'node:path'
 import type { Outcome, UsageRecord } from '../../src/domain.ts'
 import { type OpenAiSimulator, startOpenAiSimulator } from '../../src/simulator/openai.ts'
+import { openConnection } from '../../src/stores/connection.ts'
+import { createNames } from '../../src/stores/names.ts'
+import { createRequestRows } from '../../src/stores/request-rows.ts'
 import { openStore } from '../../src/stores/sqlite.ts'
 import type { Store, Totals } from '../../src/stores/store.ts'
 import { createChance } from '../helpers/random.ts'
@@ -11,7 +13,6 @@ import { createDataDirectory, type DataDirectory } from '../stores/fixtures/data
 import { usageRecord } from '../stores/fixtures/usage-record.ts'
 
 const hourMs = 3_600_000
-const dayMs = 24 * hourMs
 const now = Math.floor(Date.now() / hourMs) * hourMs
 const formula = '=HYPERLINK("http://evil.example","x")'
 
@@ -328,21 +329,27 @@ test('a file that nobody reads any more is not read on, and one that is read slo
 
 const adminKey = 'admin-of-the-tests-00000001'
 
-test('no question makes the database read on for long: a page of rare calls comes in bounded steps', async () => {
-  const { openDatabase } = await import('../../src/stores/database.ts')
-  const { toolOptions } = await import('../stores/fixtures/data-directory.ts')
-  const database = openDatabase(join(data.directory, '..', 'large', 'any2api.db'), toolOptions)
-  for (let batch = 0; batch < 36; batch++) {
-    const start = now - dayMs + batch * 10_000
-    database.write({
-      records: Array.from({ length: 10_000 }, (_, index) => usageRecord({ time: start + index })),
-      changes: [],
-    })
+test('no question makes the database read on for long: a page of rare calls comes in bounded steps', () => {
+  const { sqlite, close } = openConnection(':memory:', { role: 'tool', maxPages: null })
+  let clockMs = 0
+  const slowClock = () => {
+    clockMs += 20
+    return clockMs
   }
-  const first = database.requests({ limit: 10, client: 'nobody' })
-  expect(first.records).toEqual([])
-  expect(first.nextCursor).not.toBeNull()
-  const second = database.requests({ limit: 10, client: 'nobody', cursor: first.nextCursor ?? '' })
-  expect(second.nextCursor).toBeNull()
-  database.close()
-}, 20_000)
+  const names = createNames(sqlite)
+  const rows = createRequestRows(sqlite, names, slowClock)
+  for (let minute = 0; minute < 10; minute++) {
+    rows.insert(usageRecord({ time: now - minute * 60_000, client: minute === 9 ? 'rare' : 'other' }))
+  }
+  const pages: number[] = []
+  let page = rows.page({ limit: 10, client: 'rare' })
+  while (page.nextCursor !== null) {
+    pages.push(page.records.length)
+    page = rows.page({ limit: 10, client: 'rare', cursor: page.nextCursor })
+  }
+  expect(pages.length).toBeGreaterThan(3)
+  expect(page.records).toHaveLength(1)
+  rows.close()
+  names.close()
+  close()
+})
