@@ -523,7 +523,7 @@ describe('problems', () => {
       'an unknown setting like no other',
       `${minimal}\nstore: { zzzzzzzzz: 1 }`,
       'store.zzzzzzzzz',
-      'unknown setting; known here: retention, timezone, import_statistics',
+      'unknown setting; known here: retention, max_size, timezone, import_statistics',
     ],
     [
       'a setting of a later version',

@@ -41,9 +41,15 @@ function startLoad(gateway: Gateway) {
 
 function readDatabase(folder: Folder) {
   const database = new Database(folder.at('data/any2api.db'))
-  const rows = database.query<{ id: string }, []>('SELECT id FROM requests').all()
+  const rows = database
+    .query<{ id: string }, []>("SELECT iif(typeof(id) = 'blob', lower(hex(id)), id) AS id FROM requests")
+    .all()
+    .map(({ id }) => ({ id: id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, 'req_$1-$2-$3-$4-$5') }))
   const all = database
-    .query<{ requests: number }, []>(`SELECT requests FROM summed_totals WHERE dimension = 'all'`)
+    .query<{ requests: number }, []>(
+      `SELECT requests FROM totals_ever JOIN subjects ON subjects.id = subject
+       WHERE coalesce(model, provider, credential, client) IS NULL`,
+    )
     .get()
   database.close()
   return { stored: new Set(rows.map(({ id }) => id)), rows: rows.length, summed: all?.requests ?? 0 }
