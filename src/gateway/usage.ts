@@ -23,7 +23,15 @@ export interface Progress {
 
 /** Of a call that has not come to its first attempt. */
 export function noProgress(): Progress {
-  return { attempts: 0, provider: '', targetModel: '', credentialLabel: '', firstByteMs: null, isCached: false, trail: null }
+  return {
+    attempts: 0,
+    provider: '',
+    targetModel: '',
+    credentialLabel: '',
+    firstByteMs: null,
+    isCached: false,
+    trail: null,
+  }
 }
 
 export interface CallEnding {

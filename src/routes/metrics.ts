@@ -226,7 +226,7 @@ function histogram({ name, help, series, read }: HistogramSource): Family {
   return { name, help, type: 'histogram', values }
 }
 
-const credentialStates = ['healthy', 'cooling', 'blacklisted'] as const
+const credentialStates = ['healthy', 'cooling', 'blacklisted', 'paused'] as const
 
 /** Zeros are written too: an alert on a state must not depend on its ever having occurred. */
 function credentialSamples({ providers }: GatewayStatus): Sample[] {

@@ -3,7 +3,16 @@ import type { BudgetPeriod } from '../domain.ts'
 import { periodAround } from './budget-period.ts'
 import type { LocalTime } from './local-time.ts'
 import { percentilesOf } from './log-histogram.ts'
-import type { PeriodSpending, RangeStats, SeriesLine, Spending, StatsQuery, StatsTotals, Totals, TotalsDimension } from './store.ts'
+import type {
+  PeriodSpending,
+  RangeStats,
+  SeriesLine,
+  Spending,
+  StatsQuery,
+  StatsTotals,
+  Totals,
+  TotalsDimension,
+} from './store.ts'
 import {
   addSums,
   noSums,

@@ -1,6 +1,6 @@
 /** What is counted is counted exactly: known calls, and the same sums wherever the operator looks. */
 import { afterEach, expect, test } from 'bun:test'
-import type { ClientKey, Outcome, Usage } from '../../src/domain.ts'
+import { type ClientKey, noLimits, type Outcome, type Usage } from '../../src/domain.ts'
 import { createMetrics } from '../../src/gateway/metrics.ts'
 import { type CallEnding, createRecordCall } from '../../src/gateway/usage.ts'
 import { silentLogger } from '../../src/log.ts'
@@ -114,7 +114,7 @@ test('of 100,000 calls with known tokens and prices, failures and departures amo
     hash: '',
     label: '',
     models: null,
-    requestsPerMinute: null,
+    limits: noLimits,
     isStateful: null,
   }
   // Exact in binary: what is known here is no rounding of another order.
@@ -125,6 +125,7 @@ test('of 100,000 calls with known tokens and prices, failures and departures amo
     log: silentLogger,
     store,
     metrics: gateway.gateway.metrics,
+    settle: gateway.gateway.limits.settle,
     priceOf: (model) => ({ input: prices[Number(model.at(-1)) % 4] ?? 0, output: 3, cachedInput: null }),
   })
   const outcomes: [Outcome, ...Outcome[]] = [
@@ -172,6 +173,7 @@ test('of 100,000 calls with known tokens and prices, failures and departures amo
       targetModel: model,
       credentialLabel: `c${index % 5}`,
       firstByteMs: 7,
+      isCached: false,
       trail: null,
     }
     record(call as unknown as Call, progress, ending)

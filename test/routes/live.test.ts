@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import type { UsageRecord } from '../../src/domain.ts'
 import { createLiveWindow } from '../../src/gateway/live-window.ts'
 import { type OpenAiSimulator, startOpenAiSimulator } from '../../src/simulator/openai.ts'
-import { startGateway, type TestGateway, testConfig, testProvider } from '../helpers/start-gateway.ts'
+import { startGateway, type TestGateway, testConfig, testCredential, testProvider } from '../helpers/start-gateway.ts'
 import { usageRecord } from '../stores/fixtures/usage-record.ts'
 
 const secret = 'sk-upstream-good-secret-0001'
@@ -77,6 +77,17 @@ test('the first event comes at once with the last calls, the next ones with what
   expect(await other.next()).not.toBeNull()
   other.leave()
 }, 15_000)
+
+test('a credential that an operator has paused is counted as such, here and for Prometheus', async () => {
+  const credential = { provider: 'openai', credentialId: testCredential(secret).id }
+  expect(gateway.gateway.setPaused(credential, true)).toBe(true)
+  const one = await watch()
+  expect((await one.next())?.credentials).toEqual({ healthy: 0, cooling: 0, blacklisted: 0, paused: 1 })
+  one.leave()
+  const metrics = await (await gateway.admin('/metrics')).text()
+  expect(metrics).toContain('any2api_credentials{provider="openai",state="paused"} 1')
+  gateway.gateway.setPaused(credential, false)
+})
 
 test('it ends when the gateway stops, and no other begins', async () => {
   const one = await watch()

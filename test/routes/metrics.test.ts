@@ -78,6 +78,7 @@ test('calls, attempts, tokens and states are counted', async () => {
   expect(sampleOf(text, 'any2api_credentials{provider="openai",state="healthy"}')).toBe(1)
   expect(sampleOf(text, 'any2api_credentials{provider="openai",state="cooling"}')).toBe(0)
   expect(sampleOf(text, 'any2api_credentials{provider="openai",state="blacklisted"}')).toBe(1)
+  expect(sampleOf(text, 'any2api_credentials{provider="openai",state="paused"}')).toBe(0)
   expect(sampleOf(text, 'any2api_breakers{provider="openai",state="open"}')).toBe(0)
 })
 
