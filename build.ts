@@ -28,9 +28,9 @@ const dashboardBundle: BunPlugin = {
 
 const build = await Bun.build({
   plugins: [dashboardBundle],
-  // The Worker is loaded by its URL, which the bundler does not follow: it must be an entry point of its own.
-  entrypoints: [join(root, 'src/main.ts'), join(root, 'src/stores/worker.ts')],
-  // Inside the binary an entry point keeps its path below this folder: the Worker is at `./stores/worker.js` seen from the main file.
+  // Workers are loaded by their URL, which the bundler does not follow: each must be an entry point of its own.
+  entrypoints: ['main.ts', 'stores/worker.ts', 'gateway/token-worker.ts'].map((file) => join(root, 'src', file)),
+  // Inside the binary an entry point keeps its path below this folder: a Worker is at `./stores/worker.js` seen from the main file.
   root: join(root, 'src'),
   target: 'bun',
   format: 'esm',

@@ -365,6 +365,20 @@ export interface Usage {
   readonly reasoningTokens: number
 }
 
+/** What the upstream said of its usage: null where it said nothing. */
+export interface ReportedUsage {
+  readonly inputTokens: number | null
+  readonly outputTokens: number | null
+  readonly cachedTokens: number
+  readonly reasoningTokens: number
+}
+
+/**
+ * Where a record's usage came from: the upstream's own numbers; counted with a tokenizer, at least in part; guessed from sizes, at least in
+ * part; there is none; a kept answer, for which nothing was spent.
+ */
+export type UsageSource = 'upstream' | 'counted' | 'estimate' | 'none' | 'cache'
+
 /** How a call ended: `cut` means that upstream died after content had been sent. */
 export type Outcome = (typeof outcomes)[number]
 
@@ -411,8 +425,7 @@ export interface UsageRecord {
   readonly firstByteMs: number | null
   readonly durationMs: number
   readonly usage: Usage
-  /** Where `usage` came from. `cache`: a kept answer, for which nothing was spent. */
-  readonly usageSource: 'upstream' | 'estimate' | 'none' | 'cache'
+  readonly usageSource: UsageSource
   /** Integer millionths of a US dollar. */
   readonly costMicroUsd: number
   /** Every attempt, where there were several or one failed. */

@@ -10,6 +10,7 @@ import { type FileWatch, watchFiles } from './config/watch.ts'
 import type { Config } from './domain.ts'
 import { createGateway } from './gateway/gateway.ts'
 import { createPriceTable } from './gateway/pricing.ts'
+import { createTokenCounter } from './gateway/token-counter.ts'
 import { describeError, type Logger } from './log.ts'
 import type { ReloadResult } from './routes/operator.ts'
 import { openStore } from './stores/sqlite.ts'
@@ -88,7 +89,8 @@ async function startOn(store: Store, { config, loaded, log, load }: ServerOption
     store.keys(),
     store.spending(),
   ])
-  const gateway = createGateway({ config, clock, log, store, remembered: { blacklist, pins, spending } })
+  const counter = createTokenCounter({ log })
+  const gateway = createGateway({ config, clock, log, store, counter, remembered: { blacklist, pins, spending } })
   gateway.clientKeys.setStored(keys)
   store.onKeysChanged((changed) => {
     gateway.clientKeys.setStored(changed)
@@ -177,6 +179,7 @@ async function startOn(store: Store, { config, loaded, log, load }: ServerOption
         await callsAreRecorded()
       }
       gateway.close()
+      await counter.close()
       await store.close().catch((error: unknown) => log.error('not everything was stored', describeError(error)))
       log.flush()
     },

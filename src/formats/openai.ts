@@ -4,7 +4,7 @@
  */
 import { type TSchema, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import type { Usage } from '../domain.ts'
+import type { ReportedUsage } from '../domain.ts'
 import { GatewayError } from '../errors.ts'
 import { boundaryOf, formFields } from './form-fields.ts'
 import { findAllMembers, type Span } from './json-members.ts'
@@ -125,19 +125,23 @@ export function readNothing(): RequestView {
   return emptyView
 }
 
-/** The `usage` object of an answer in any of OpenAI's spellings; null when it has none. */
-export function readUsage(usage: unknown): Usage | null {
+/**
+ * The `usage` object of an answer in any of OpenAI's spellings; null when it has none. No request has no tokens at all: zeros, as some
+ * programs put there that count nothing, are no numbers. One that is missing is worked out of the total.
+ */
+export function readUsage(usage: unknown): ReportedUsage | null {
   if (typeof usage !== 'object' || usage === null) return null
   const fields = usage as Record<string, unknown>
-  const input = fields.prompt_tokens ?? fields.input_tokens
-  const output = fields.completion_tokens ?? fields.output_tokens
-  if (typeof input !== 'number' && typeof output !== 'number' && typeof fields.total_tokens !== 'number') return null
-  const inputTokens = count(input ?? fields.total_tokens)
+  const input = count(fields.prompt_tokens ?? fields.input_tokens)
+  const output = tokens(fields.completion_tokens ?? fields.output_tokens)
+  const total = count(fields.total_tokens)
+  if (input === 0 && (output ?? 0) === 0 && total === 0) return null
+  const inputTokens = input || Math.max(0, total - (output ?? 0)) || null
   return {
     inputTokens,
-    outputTokens: count(output),
+    outputTokens: output ?? (total > 0 ? Math.max(0, total - (inputTokens ?? 0)) : null),
     cachedTokens: Math.min(
-      inputTokens,
+      inputTokens ?? 0,
       count(member(fields.prompt_tokens_details ?? fields.input_tokens_details, 'cached_tokens')) ||
         // DeepSeek's spelling.
         count(fields.prompt_cache_hit_tokens),
@@ -224,5 +228,9 @@ function member(value: unknown, name: string): unknown {
 }
 
 function count(value: unknown): number {
-  return typeof value === 'number' && Number.isFinite(value) && value > 0 ? Math.round(value) : 0
+  return tokens(value) ?? 0
+}
+
+function tokens(value: unknown): number | null {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? Math.round(value) : null
 }

@@ -2,7 +2,7 @@
  * From a routed call to the client's Response: failover, the stream's passage, its end and its one record. A streamed call
  * whose upstream stays silent is answered with comments meanwhile; after that, an error can only be told in-band.
  */
-import type { Config, Outcome, Usage } from '../domain.ts'
+import type { Config, Outcome, ReportedUsage } from '../domain.ts'
 import { UpstreamError } from '../errors.ts'
 import { chatChunks } from '../formats/chat-chunks.ts'
 import { errorBody } from '../formats/openai.ts'
@@ -11,17 +11,20 @@ import { describeError } from '../log.ts'
 import { cutSecret } from '../providers/classify-refusal.ts'
 import type { Call } from '../providers/provider.ts'
 import { connectionError } from '../providers/upstream-fetch.ts'
+import type { AnswerMemory } from './answer-memory.ts'
 import { createClientStream, type Sink } from './client-stream.ts'
 import { createEventTap, type EventTap, lastUsage, renameModel } from './event-tap.ts'
 import { type CachedCall, clientGone, type FailoverParts, failover, type Plan, type Served } from './failover.ts'
 import type { Metrics } from './metrics.ts'
 import { familyOf, type StreamedAnswer, type WholeAnswer } from './read-answer.ts'
 import { tellClient } from './tell-client.ts'
-import { noProgress, type Progress, type RecordCall } from './usage.ts'
+import type { AnswerBeginning } from './token-counter.ts'
+import { isCounted, noProgress, type Progress, type RecordCall } from './usage.ts'
 
 export interface AnswerParts extends FailoverParts {
   readonly metrics: Metrics
   readonly record: RecordCall
+  readonly memory: AnswerMemory
 }
 
 /** Never throws for what happens upstream: that is a Response too, or the GatewayError to render. */
@@ -54,8 +57,8 @@ interface Ending {
   readonly status: number
   readonly outcome: Outcome
   readonly errorCode?: string
-  readonly usage?: Usage | null
-  readonly answerBytes?: number
+  readonly usage?: ReportedUsage | null
+  readonly answer?: AnswerBeginning
 }
 
 function startPassage(
@@ -79,8 +82,8 @@ function startPassage(
       if (isOver) return
       isOver = true
       parts.metrics.end()
-      const { status, outcome, errorCode = '', usage = null, answerBytes = 0 } = ending
-      parts.record(call, progress, { status, outcome, errorCode, usage, answerBytes })
+      const { status, outcome, errorCode = '', usage = null, answer = null } = ending
+      parts.record(call, progress, { status, outcome, errorCode, usage, answer })
       cached?.ended(outcome)
     },
   }
@@ -109,7 +112,7 @@ function respondWhole(passage: Passage, served: Served, answer: WholeAnswer): Re
     status: outcome === 'aborted' ? 499 : answer.status,
     outcome,
     usage: isJson ? lastUsage(text) : null,
-    answerBytes: text.length,
+    answer: wholeAnswer(answer),
   })
   if (stream !== null) {
     const headers = eventHeaders({ ...answer.headers, 'content-type': eventStreamType })
@@ -119,6 +122,10 @@ function respondWhole(passage: Passage, served: Served, answer: WholeAnswer): Re
     status: answer.status,
     headers: answer.headers,
   })
+}
+
+function wholeAnswer({ bytes }: WholeAnswer): AnswerBeginning {
+  return { form: 'json', pieces: [bytes], bytes: bytes.byteLength }
 }
 
 /** An upstream that answers a streamed chat call with one JSON body; null when the body is of another kind. */
@@ -235,7 +242,7 @@ async function passOnLate(passage: Passage, promised: Promise<Served>, sink: Sin
       stream === null
         ? ({ outcome: 'failed', errorCode: notStreamed.code } as const)
         : ({ outcome: 'succeeded', errorCode: '' } as const)
-    passage.finish({ status: 200, ...end, usage: lastUsage(text), answerBytes: text.length })
+    passage.finish({ status: 200, ...end, usage: lastUsage(text), answer: wholeAnswer(answer) })
     return
   }
   await passOn({ passage, served, answer, sink })
@@ -262,6 +269,8 @@ async function passOn({ passage, served, answer, sink }: PassOn): Promise<void> 
         'latin1',
       ),
   })
+  const remembered =
+    answer.kind === 'events' && isCounted(call) && !passage.progress.isCached ? passage.parts.memory.begin() : null
   let failure: UpstreamError | null = null
   let isClientSlow = false
   /** The deadline runs meanwhile; when it passes here, it is the client that fell silent. */
@@ -274,6 +283,7 @@ async function passOn({ passage, served, answer, sink }: PassOn): Promise<void> 
   try {
     passage.begin()
     for (const chunk of answer.held) {
+      remembered?.push(chunk)
       const bytes = tap.push(chunk)
       if (bytes !== null) sink.write(bytes)
     }
@@ -281,6 +291,7 @@ async function passOn({ passage, served, answer, sink }: PassOn): Promise<void> 
       const { done, value } = await answer.reader.read()
       if (done) break
       served.deadline.touch()
+      remembered?.push(value)
       const bytes = tap.push(value)
       const room = bytes === null ? null : sink.write(bytes)
       if (room !== null) await untilRoom(room)
@@ -288,9 +299,10 @@ async function passOn({ passage, served, answer, sink }: PassOn): Promise<void> 
   } catch (cause) {
     failure = isClientSlow ? clientGone() : connectionError(cause, served.attempt.signal)
   }
+  const pieces = remembered?.take() ?? []
   const rest = failure === null ? tap.rest() : null
   if (rest !== null) sink.write(rest)
-  endStream({ passage, served, answer, sink }, tap, failure)
+  endStream({ passage, served, answer, sink }, { tap, failure, pieces })
 }
 
 function latin1(bytes: Uint8Array): string {
@@ -305,10 +317,17 @@ function whenAborted(signal: AbortSignal): Promise<never> {
   })
 }
 
+interface StreamEnd {
+  readonly tap: EventTap
+  readonly failure: UpstreamError | null
+  /** What is remembered of it. */
+  readonly pieces: readonly Uint8Array[]
+}
+
 /** A stream ends in one of four ways (an error told, the client gone, cut, whole), and none of the bad ones looks like the good one. */
-function endStream({ passage, served, answer, sink }: PassOn, tap: EventTap, failure: UpstreamError | null): void {
+function endStream({ passage, served, answer, sink }: PassOn, { tap, failure, pieces }: StreamEnd): void {
   const { usage, bytes, isComplete, hasError } = tap.ending()
-  const counts = { usage, answerBytes: bytes }
+  const counts = { usage, answer: { form: 'events', pieces, bytes } } as const
   if (hasError) {
     // Clients hang up as soon as they have read it: that they left is not the reason.
     served.end(new UpstreamError('server_error', 'the upstream told of an error in the middle of its answer'))

@@ -4,7 +4,7 @@
  * is held until the rest comes, so that a cut stream never ends in half a message. How the stream ended and what it used is
  * read from its last bytes, once, at its end.
  */
-import type { Usage } from '../domain.ts'
+import type { ReportedUsage } from '../domain.ts'
 import { applyEdit, findMember } from '../formats/json-members.ts'
 import { isErrorObject, readUsage } from '../formats/openai.ts'
 import { eachEvent, eventData, parseEventJson, splitEvents } from '../formats/sse.ts'
@@ -22,7 +22,7 @@ export interface StreamEnding {
   /** The protocol's own end was seen; null where none is known. A stream that stops without it was cut. */
   readonly isComplete: boolean | null
   readonly hasError: boolean
-  readonly usage: Usage | null
+  readonly usage: ReportedUsage | null
   readonly bytes: number
 }
 
@@ -120,7 +120,7 @@ export function createEventTap(options: EventTapOptions): EventTap {
 }
 
 /** The last usage object of an answer's text (latin1), whole or the end of a stream; null without one. */
-export function lastUsage(text: string): Usage | null {
+export function lastUsage(text: string): ReportedUsage | null {
   let position = text.length
   for (let tries = 0; tries < 8; tries++) {
     position = text.lastIndexOf('"usage"', position - 1)
@@ -135,7 +135,7 @@ export function lastUsage(text: string): Usage | null {
 const maxUsageLength = 4096
 
 /** The object after a member's name, read up to its own closing brace. */
-function usageAt(text: string, nameEnd: number): Usage | null {
+function usageAt(text: string, nameEnd: number): ReportedUsage | null {
   const start = text.indexOf('{', nameEnd)
   if (start < 0 || !/^\s*:\s*$/.test(text.slice(nameEnd, start))) return null
   let depth = 0

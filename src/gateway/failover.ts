@@ -203,6 +203,7 @@ async function tryOnce(one: Try): Promise<Served | UpstreamError> {
   call.signal.addEventListener('abort', leave, { once: true })
   const beganAt = parts.clock.now()
   progress.attempts++
+  progress.isAtUpstream = true
   progress.provider = target.provider
   progress.targetModel = target.model
   progress.credentialLabel = credential.label
@@ -243,6 +244,7 @@ async function tryOnce(one: Try): Promise<Served | UpstreamError> {
     return { answer, upstream, target, attempt, deadline, end }
   } catch (cause) {
     const failure = asUpstreamError(cause, controller.signal, parts.log)
+    progress.isAtUpstream = failure.kind === 'client_gone'
     end(failure)
     return failure
   }

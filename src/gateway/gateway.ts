@@ -11,6 +11,7 @@ import type { Call, Model, Provider } from '../providers/provider.ts'
 import { createProvider } from '../providers/registry.ts'
 import type { Pin, Spending, Store } from '../stores/store.ts'
 import { type AnswerParts, answerCall } from './answer-call.ts'
+import { createAnswerMemory } from './answer-memory.ts'
 import { type BreakerStatus, createCircuitBreakers } from './circuit-breaker.ts'
 import { anonymousClient, type ClientKeys, createClientKeys } from './client-keys.ts'
 import { type ClientLimits, createClientLimits } from './client-limits.ts'
@@ -25,6 +26,7 @@ import { createModelResolver, createPatternMatch, type ModelResolver } from './r
 import { createResponseCache, type ResponseCache } from './response-cache.ts'
 import { leavesObject, natureOfPath } from './stateful-paths.ts'
 import { limitHeaders, limitReached, tellClient } from './tell-client.ts'
+import type { TokenCounter } from './token-counter.ts'
 import { createRecordCall, noProgress } from './usage.ts'
 
 export interface Gateway {
@@ -80,6 +82,7 @@ export interface GatewayParts {
   readonly clock: Clock
   readonly log: Logger
   readonly store: Store
+  readonly counter: Pick<TokenCounter, 'count'>
   /** What the last run remembered. */
   readonly remembered: {
     readonly blacklist: readonly BlacklistEntry[]
@@ -109,7 +112,7 @@ interface Way {
 }
 
 export function createGateway(parts: GatewayParts): Gateway {
-  const { clock, log, store } = parts
+  const { clock, log, store, counter } = parts
   const breakers = createCircuitBreakers({ clock, log })
   const pools = new Map<string, CredentialPool>()
   const pins = new Map(parts.remembered.pins.map((pin) => [pinKey(pin.client, pin.provider), pin.credentialId]))
@@ -135,8 +138,8 @@ export function createGateway(parts: GatewayParts): Gateway {
   let snapshot = build(parts.config, new Map())
   recheck.wake()
 
-  const record = createRecordCall({ clock, log, store, metrics, settle: limits.settle, priceOf: priceOfCall })
-  const answerParts: AnswerParts = { clock, log, breakers, metrics, record }
+  const record = createRecordCall({ clock, log, store, metrics, counter, settle: limits.settle, priceOf: priceOfCall })
+  const answerParts: AnswerParts = { clock, log, breakers, metrics, record, memory: createAnswerMemory() }
 
   function build(config: Config, previous: Snapshot['upstreams']): Snapshot {
     const upstreams = new Map<string, Upstream>()
@@ -185,7 +188,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       if (error.code === 'internal_error')
         log.error('a call failed in a way that nobody foresaw', { id: call.id, ...describeError(cause) })
       const outcome = error.status >= 500 ? 'failed' : 'refused'
-      record(call, noProgress(), { status: error.status, outcome, errorCode: error.code, usage: null, answerBytes: 0 })
+      record(call, noProgress(), { status: error.status, outcome, errorCode: error.code, usage: null, answer: null })
       return Response.json(errorBody(error), { status: error.status, headers: error.headers })
     }
   }

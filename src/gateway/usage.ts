@@ -1,15 +1,23 @@
-/** The end of every call: exactly one record, one log line, one set of metrics. */
+/**
+ * The end of every call: exactly one record, one log line, one set of metrics. Where the upstream gave no numbers, they come when its tokens
+ * have been counted, which is after the call.
+ */
 import type { Clock } from '../clock.ts'
-import type { AttemptRecord, Outcome, Price, Usage, UsageRecord } from '../domain.ts'
+import type { AttemptRecord, Outcome, Price, ReportedUsage, Usage, UsageRecord, UsageSource } from '../domain.ts'
+import { countInput } from '../formats/token-rules.ts'
 import type { Logger } from '../log.ts'
 import type { Call } from '../providers/provider.ts'
 import type { Store } from '../stores/store.ts'
 import type { Metrics } from './metrics.ts'
 import { costMicroUsd } from './pricing.ts'
+import type { AnswerBeginning, TokenCounter } from './token-counter.ts'
+import type { TokenCount } from './token-messages.ts'
 
 /** What is known of a call so far; the attempt loop and the stream fill it in. */
 export interface Progress {
   attempts: number
+  /** The last attempt has not failed: whatever becomes of the call, the upstream is paid for it. */
+  isAtUpstream: boolean
   provider: string
   targetModel: string
   credentialLabel: string
@@ -25,6 +33,7 @@ export interface Progress {
 export function noProgress(): Progress {
   return {
     attempts: 0,
+    isAtUpstream: false,
     provider: '',
     targetModel: '',
     credentialLabel: '',
@@ -38,9 +47,9 @@ export interface CallEnding {
   readonly status: number
   readonly outcome: Outcome
   readonly errorCode: string
-  readonly usage: Usage | null
-  /** Bytes of the answer, from which its tokens are guessed when upstream gave no numbers. */
-  readonly answerBytes: number
+  readonly usage: ReportedUsage | null
+  /** What there was of an answer, from which its tokens are counted when upstream gave no numbers. */
+  readonly answer: AnswerBeginning | null
 }
 
 export type RecordCall = (call: Call, progress: Progress, ending: CallEnding) => void
@@ -52,6 +61,7 @@ export interface RecordParts {
   readonly metrics: Metrics
   /** Gives back what was set aside for the call, and counts what it used. */
   readonly settle: (call: Call, record: UsageRecord) => void
+  readonly counter: Pick<TokenCounter, 'count'>
   /** By the model that answered, and the name it was asked for. */
   readonly priceOf: (targetModel: string, model: string) => Price
 }
@@ -60,59 +70,142 @@ export const noUsage: Usage = { inputTokens: 0, outputTokens: 0, cachedTokens: 0
 
 export function createRecordCall(parts: RecordParts): RecordCall {
   return (call, progress, ending) => {
-    const { usage, source } = usageOf(call, progress, ending)
-    const record: UsageRecord = {
-      id: call.id,
-      time: call.time,
-      client: call.client.name,
-      path: call.path,
-      model: call.view.model,
-      provider: progress.provider,
-      targetModel: progress.targetModel,
-      credential: progress.credentialLabel,
-      status: ending.status,
-      outcome: ending.outcome,
-      isStream: call.view.isStream,
-      errorCode: ending.errorCode,
-      attempts: progress.attempts,
-      firstByteMs: progress.firstByteMs === null ? null : Math.round(progress.firstByteMs),
-      durationMs: Math.round(parts.clock.monotonic() - call.startedMs),
-      usage,
-      usageSource: source,
-      costMicroUsd: source === 'none' ? 0 : costMicroUsd(usage, parts.priceOf(progress.targetModel, call.view.model)),
-      trail: progress.trail,
+    const finished = finishedCall(parts.clock, { call, progress, ending })
+    /** When the record is known: at once, or once its tokens have been counted. */
+    const write = ({ usage, source }: KnownUsage) => {
+      const price = parts.priceOf(progress.targetModel, call.view.model)
+      const record: UsageRecord = {
+        ...finished,
+        usage,
+        usageSource: source,
+        costMicroUsd: source === 'none' ? 0 : costMicroUsd(usage, price),
+      }
+      parts.settle(call, record)
+      parts.store.recordUsage(record)
+      parts.metrics.count(record)
+      if (parts.log.isEnabled('info')) parts.log.info('call', logFields(record))
     }
-    parts.settle(call, record)
-    parts.store.recordUsage(record)
-    parts.metrics.count(record)
-    if (parts.log.isEnabled('info')) parts.log.info('call', logFields(record))
+    if (progress.isCached) return write(unpaid)
+    const missing = missingNumbers(call, progress, ending)
+    if (missing === null) return write(reportedUsage(ending.usage))
+    const { path, body, view } = call
+    const isReadable = view.json !== null && missing.isInput
+    const wish = {
+      path,
+      model: progress.targetModel || view.model,
+      request: isReadable ? body : null,
+      answer: missing.isOutput && hasBytes(ending.answer) ? ending.answer : null,
+    }
+    parts.counter.count(wish, (counted) => write(completeUsage({ call, model: wish.model, ending, missing, counted })))
+  }
+}
+
+function finishedCall(
+  clock: Clock,
+  { call, progress, ending }: { call: Call; progress: Progress; ending: CallEnding },
+) {
+  return {
+    id: call.id,
+    time: call.time,
+    client: call.client.name,
+    path: call.path,
+    model: call.view.model,
+    provider: progress.provider,
+    targetModel: progress.targetModel,
+    credential: progress.credentialLabel,
+    status: ending.status,
+    outcome: ending.outcome,
+    isStream: call.view.isStream,
+    errorCode: ending.errorCode,
+    attempts: progress.attempts,
+    firstByteMs: progress.firstByteMs === null ? null : Math.round(progress.firstByteMs),
+    durationMs: Math.round(clock.monotonic() - call.startedMs),
+    trail: progress.trail,
   }
 }
 
 const countedPaths = new Set(['/chat/completions', '/completions', '/responses', '/embeddings'])
+
+/** Whether the tokens of such a call are counted where the upstream does not say them. */
+export function isCounted({ method, path }: Call): boolean {
+  return method === 'POST' && countedPaths.has(path)
+}
+
+interface KnownUsage {
+  readonly usage: Usage
+  readonly source: UsageSource
+}
+
+/** Of a kept answer: its tokens are in the record of the call that was paid for. */
+const unpaid: KnownUsage = { usage: noUsage, source: 'cache' }
+
+function reportedUsage(reported: ReportedUsage | null): KnownUsage {
+  if (reported === null) return { usage: noUsage, source: 'none' }
+  const { inputTokens, outputTokens } = reported
+  return { usage: { ...reported, inputTokens: inputTokens ?? 0, outputTokens: outputTokens ?? 0 }, source: 'upstream' }
+}
+
+interface Missing {
+  readonly isInput: boolean
+  readonly isOutput: boolean
+}
+
+/** Null where the upstream said everything, or nothing is owed: a call that failed costs what the upstream says, else nothing. */
+function missingNumbers(call: Call, progress: Progress, { usage, outcome, answer }: CallEnding): Missing | null {
+  const isOwed = outcome === 'succeeded' ? hasBytes(answer) : outcome === 'aborted' || outcome === 'cut'
+  if (!isOwed || !progress.isAtUpstream || !isCounted(call)) return null
+  const isInput = usage === null || usage.inputTokens === null
+  // Some streams begin with the input's numbers, and an output that is still zero.
+  const isOutputSaid = usage !== null && (outcome === 'succeeded' ? usage.outputTokens !== null : !!usage.outputTokens)
+  const isOutput = call.path !== '/embeddings' && !isOutputSaid
+  return isInput || isOutput ? { isInput, isOutput } : null
+}
+
+function hasBytes(answer: AnswerBeginning | null): boolean {
+  return answer !== null && answer.bytes > 0
+}
+
+interface Completion {
+  readonly call: Call
+  readonly model: string
+  readonly ending: CallEnding
+  readonly missing: Missing
+  readonly counted: TokenCount | null
+}
+
+/** Upstream's numbers first, then those that were counted, then a guess from sizes. */
+function completeUsage({ call, model, ending, missing, counted }: Completion): KnownUsage {
+  const { usage, answer } = ending
+  const input = counted?.inputTokens ?? null
+  const output = hasBytes(answer) ? (counted?.outputTokens ?? null) : 0
+  const isGuessed = (missing.isInput && input === null) || (missing.isOutput && output === null)
+  const isCut = counted?.isWhole === false
+  const known = missing.isOutput ? output : (usage?.outputTokens ?? 0)
+  return {
+    usage: {
+      inputTokens: missing.isInput ? (input ?? guessInput(call, model)) : (usage?.inputTokens ?? 0),
+      outputTokens: known ?? guessOutput(answer),
+      cachedTokens: usage?.cachedTokens ?? 0,
+      reasoningTokens: Math.max(usage?.reasoningTokens ?? 0, counted?.reasoningTokens ?? 0),
+    },
+    source: isGuessed || isCut ? 'estimate' : 'counted',
+  }
+}
+
 const bytesPerToken = 4
 /** One event of a chat stream carries about one token in about so many bytes. */
 const bytesPerStreamedToken = 180
 
-/** Upstream's numbers; else, where an answer was begun, a guess from the sizes that is marked as one. */
-function usageOf(
-  call: Call,
-  progress: Progress,
-  ending: CallEnding,
-): { usage: Usage; source: UsageRecord['usageSource'] } {
-  if (progress.isCached) return { usage: noUsage, source: 'cache' }
-  if (ending.usage !== null) return { usage: ending.usage, source: 'upstream' }
-  if (ending.answerBytes === 0 || progress.attempts === 0 || !countedPaths.has(call.path))
-    return { usage: noUsage, source: 'none' }
-  const perToken = call.view.isStream ? bytesPerStreamedToken : bytesPerToken
-  return {
-    usage: {
-      ...noUsage,
-      inputTokens: Math.ceil(call.body.byteLength / bytesPerToken),
-      outputTokens: call.path === '/embeddings' ? 0 : Math.ceil(ending.answerBytes / perToken),
-    },
-    source: 'estimate',
-  }
+/** By the same rules as a count, so that a picture's bytes are not taken for text; only the texts are judged by their size. */
+function guessInput({ path, view, body }: Call, model: string): number {
+  const countText = (text: string) => Math.ceil(Buffer.byteLength(text) / bytesPerToken)
+  const guessed = view.json === null ? null : countInput(path, view.json, { model, countText })
+  return guessed ?? Math.ceil(body.byteLength / bytesPerToken)
+}
+
+function guessOutput(answer: AnswerBeginning | null): number {
+  if (answer === null) return 0
+  return Math.ceil(answer.bytes / (answer.form === 'events' ? bytesPerStreamedToken : bytesPerToken))
 }
 
 function logFields(record: UsageRecord) {

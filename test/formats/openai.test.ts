@@ -179,7 +179,7 @@ describe('a form', () => {
 })
 
 describe('usage', () => {
-  const rows: readonly (readonly [unknown, readonly [number, number, number, number] | null])[] = [
+  const rows: readonly (readonly [unknown, readonly [number | null, number | null, number, number] | null])[] = [
     [{ prompt_tokens: 5, completion_tokens: 7, total_tokens: 12 }, [5, 7, 0, 0]],
     [
       {
@@ -203,7 +203,14 @@ describe('usage', () => {
     [{ prompt_tokens: 5, total_tokens: 5 }, [5, 0, 0, 0]],
     [{ total_tokens: 8 }, [8, 0, 0, 0]],
     [{ prompt_tokens: 2, completion_tokens: 1, prompt_tokens_details: { cached_tokens: 9 } }, [2, 1, 2, 0]],
-    [{ prompt_tokens: -5, completion_tokens: Number.POSITIVE_INFINITY }, [0, 0, 0, 0]],
+    [{ prompt_tokens: -5, completion_tokens: Number.POSITIVE_INFINITY }, null],
+    [{ prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }, null],
+    [{ completion_tokens: 7 }, [null, 7, 0, 0]],
+    [{ prompt_tokens: null, completion_tokens: 7, total_tokens: null }, [null, 7, 0, 0]],
+    [{ prompt_tokens: 0, completion_tokens: 7, total_tokens: 7 }, [null, 7, 0, 0]],
+    [{ completion_tokens: 7, total_tokens: 12 }, [5, 7, 0, 0]],
+    [{ prompt_tokens: 5, total_tokens: 12 }, [5, 7, 0, 0]],
+    [{ prompt_tokens: 5, completion_tokens: null }, [5, null, 0, 0]],
     [{}, null],
     [null, null],
     ['usage', null],

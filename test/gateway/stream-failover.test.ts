@@ -128,7 +128,7 @@ describe('after the first content', () => {
           status: 200,
           errorCode: code,
           attempts: 1,
-          usageSource: 'estimate',
+          usageSource: 'counted',
         })
         await until(() => pair.upstream.inFlight() === 0)
         expect(pair.credential(bad)).toMatchObject({ inFlight: 0, failures: 1, state: 'healthy' })

@@ -117,10 +117,10 @@ describe('usage of a stream', () => {
     await using pair = await startPair({ credentials: { [secret]: { kind: 'good' } } })
     await (await pair.gateway.chat({ stream: true, stream_options: { include_usage: false } })).text()
     expect(pair.upstream.requests[0]?.json()).toMatchObject({ stream_options: { include_usage: false } })
-    expect(await pair.onlyRecord()).toMatchObject({ usageSource: 'estimate' })
+    expect(await pair.onlyRecord()).toMatchObject({ usageSource: 'counted' })
   })
 
-  test('is not asked for when the operator forbids it, and the estimate is marked as one', async () => {
+  test('is not asked for when the operator forbids it, and is counted instead', async () => {
     await using pair = await startPair({
       credentials: { [secret]: { kind: 'good' } },
       provider: { streamUsage: 'never' },
@@ -128,7 +128,7 @@ describe('usage of a stream', () => {
     await (await pair.gateway.chat({ stream: true })).text()
     expect(pair.upstream.requests[0]?.json()).not.toHaveProperty('stream_options')
     const record = await pair.onlyRecord()
-    expect(record.usageSource).toBe('estimate')
+    expect(record.usageSource).toBe('counted')
     expect(record.usage.outputTokens).toBeGreaterThan(0)
     expect(record.usage.inputTokens).toBeGreaterThan(0)
   })
@@ -195,9 +195,7 @@ describe('usage of a stream', () => {
         ...['good', 'good', 'good'],
       ])
       const records = await pair.gateway.recorded(3)
-      expect(records.map(({ attempts, usageSource }) => [attempts, usageSource])).toEqual(
-        Array(3).fill([1, 'estimate']),
-      )
+      expect(records.map(({ attempts, usageSource }) => [attempts, usageSource])).toEqual(Array(3).fill([1, 'counted']))
       expect(pair.exclusions(secret)).toEqual([])
     })
   }

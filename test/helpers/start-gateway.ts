@@ -13,11 +13,17 @@ import {
   type UsageRecord,
 } from '../../src/domain.ts'
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts'
+import { createTokenCounter, type TokenCounter } from '../../src/gateway/token-counter.ts'
 import { createLogger, type Logger } from '../../src/log.ts'
 import type { Pin, Spending, Store } from '../../src/stores/store.ts'
 
 export const clientSecret = 'sk-client-of-the-tests-0001'
 export const adminSecret = 'admin-of-the-tests-00000001'
+
+/** One thread for all gateways of a test file; it starts when something is counted. */
+const sharedCounter = createTokenCounter({
+  log: createLogger({ level: 'error', format: 'json', isColoured: false, write: () => {}, now: Date.now }),
+})
 
 export interface TestGateway {
   /** `http://127.0.0.1:PORT` */
@@ -41,6 +47,7 @@ export interface TestGatewayOptions {
   readonly config: Config
   readonly clock?: Clock
   readonly memory?: Memory
+  readonly counter?: TokenCounter
   /** What the settings say; by default they never change. */
   readonly settings?: Pick<AppParts, 'reload' | 'lastReload' | 'effectiveConfig'>
   readonly stopping?: AbortSignal
@@ -56,6 +63,7 @@ export async function startGateway({
   config,
   clock = systemClock,
   memory = createMemory(),
+  counter = sharedCounter,
   settings = fixedSettings,
   stopping,
 }: TestGatewayOptions): Promise<TestGateway> {
@@ -74,7 +82,7 @@ export async function startGateway({
     pins: [...memory.pins.values()],
     spending: memory.spending,
   }
-  const gateway = createGateway({ config, clock, log, store: memory.store, remembered })
+  const gateway = createGateway({ config, clock, log, store: memory.store, counter, remembered })
   const app = createApp({
     gateway,
     store: memory.store,

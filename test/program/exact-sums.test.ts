@@ -126,6 +126,7 @@ test('of 100,000 calls with known tokens and prices, failures and departures amo
     store,
     metrics: gateway.gateway.metrics,
     settle: gateway.gateway.limits.settle,
+    counter: { count: (_, done) => done(null) },
     priceOf: (model) => ({ input: prices[Number(model.at(-1)) % 4] ?? 0, output: 3, cachedInput: null }),
   })
   const outcomes: [Outcome, ...Outcome[]] = [
@@ -155,7 +156,7 @@ test('of 100,000 calls with known tokens and prices, failures and departures amo
       outcome,
       errorCode: '',
       usage,
-      answerBytes: 0,
+      answer: null,
     }
     const time = Date.now() - chance.below(40) * 3_600_000
     const call = {
@@ -173,6 +174,7 @@ test('of 100,000 calls with known tokens and prices, failures and departures amo
       targetModel: model,
       credentialLabel: `c${index % 5}`,
       firstByteMs: 7,
+      isAtUpstream: true,
       isCached: false,
       trail: null,
     }
