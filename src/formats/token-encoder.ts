@@ -8,7 +8,7 @@ export interface RankFile {
 
 export interface TokenEncoder {
   /**
-   * The tokens of the text's beginning, and how long (in UTF-16 units) that is: the whole text, unless more than `maxSteps` were taken.
+   * The tokens of the text's beginning, and how long (in UTF-16 units) that is: the whole text, unless more than about `maxSteps` were taken.
    * What stands for a special token (`<|endoftext|>`) is text like any other.
    */
   count(text: string, maxSteps?: number): { tokens: number; length: number }
@@ -51,13 +51,19 @@ export function createTokenEncoder(file: RankFile): TokenEncoder {
 
   function countBytes(bytes: string): number {
     if (bytes.length <= longest && ranks.has(bytes)) return 1
-    let count = 0
-    for (let start = 0; start < bytes.length; ) {
+    return bytes.length <= maxBlockBytes ? countBlock(bytes) : countBlocks(bytes, Number.POSITIVE_INFINITY).tokens
+  }
+
+  /** `share` is how much of the bytes was counted before the last step. */
+  function countBlocks(bytes: string, lastStep: number): { tokens: number; share: number } {
+    let tokens = 0
+    let start = 0
+    while (start < bytes.length && steps < lastStep) {
       const end = endOfBlock(bytes, start)
-      count += countBlock(bytes.slice(start, end))
+      tokens += countBlock(bytes.slice(start, end))
       start = end
     }
-    return count
+    return { tokens, share: start / bytes.length }
   }
 
   /** Merges the two neighbours of lowest rank, the leftmost of equals, until none can be merged: the rule of byte pair encoding. */
@@ -108,9 +114,16 @@ export function createTokenEncoder(file: RankFile): TokenEncoder {
       let length = 0
       pattern.lastIndex = 0
       while (steps < lastStep && pattern.test(text)) {
-        tokens += countPiece(text.slice(length, pattern.lastIndex))
-        length = pattern.lastIndex
         steps++
+        const piece = text.slice(length, pattern.lastIndex)
+        if (piece.length > maxBlockBytes) {
+          const { tokens: counted, share } = countBlocks(bytesOf(piece), lastStep)
+          tokens += counted
+          length += Math.floor(piece.length * share)
+        } else {
+          tokens += countPiece(piece)
+          length = pattern.lastIndex
+        }
       }
       return { tokens, length }
     },

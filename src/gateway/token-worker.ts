@@ -74,7 +74,7 @@ interface Meter {
 }
 
 /** No call's text takes longer than about a second, whatever it holds; what is left out is taken to be like the rest. */
-const maxLength = 2 * 1024 * 1024
+const maxLength = 4 * 1024 * 1024
 const maxSteps = 4_000_000
 const assumedTokenLength = 4
 

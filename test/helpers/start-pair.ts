@@ -2,6 +2,7 @@
 import { type Clock, systemClock } from '../../src/clock.ts'
 import type { Config, OpenAiProviderConfig, UsageRecord } from '../../src/domain.ts'
 import type { CredentialStatus } from '../../src/gateway/credential-pool.ts'
+import type { TokenCounter } from '../../src/gateway/token-counter.ts'
 import type { Behaviour } from '../../src/simulator/openai/behaviours.ts'
 import { type OpenAiSimulator, type OpenAiSimulatorOptions, startOpenAiSimulator } from '../../src/simulator/openai.ts'
 import {
@@ -34,6 +35,7 @@ export interface PairOptions {
   readonly simulator?: Partial<OpenAiSimulatorOptions>
   readonly clock?: Clock
   readonly memory?: Memory
+  readonly counter?: TokenCounter
 }
 
 export async function startPair(options: PairOptions): Promise<Pair> {
@@ -43,6 +45,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
     config: testConfig([provider], options.config),
     ...(options.clock === undefined ? {} : { clock: options.clock }),
     ...(options.memory === undefined ? {} : { memory: options.memory }),
+    ...(options.counter === undefined ? {} : { counter: options.counter }),
   })
   const credential = (secret: string): CredentialStatus => {
     const { id } = testCredential(secret)
