@@ -255,7 +255,7 @@ describe('a call that does not come to its end', () => {
 
   test('but whose upstream counts on every event is not counted here', async () => {
     const tokens = { prompt: 100, completion: 20 }
-    await using pair = await pairWith({ kind: 'dying', afterChunks: 4, usage: 'every_chunk', tokens })
+    await using pair = await pairWith({ kind: 'dying', afterChunks: 4, how: 'clean', usage: 'every_chunk', tokens })
     await statusOf(pair.gateway.chat({ messages, stream: true }))
     expect(await pair.onlyRecord()).toMatchObject({
       outcome: 'cut',
