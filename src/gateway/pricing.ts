@@ -47,9 +47,22 @@ export function createPriceTable(settings: Readonly<Record<string, Price>>, fall
   }
 }
 
-/** Tokens times USD per million is millionths of a dollar already. Cached input without a price of its own costs like input. */
+/**
+ * Tokens times USD per million is millionths of a dollar already. Prices count to six decimals and are multiplied as integers, so that no
+ * binary fraction creeps in; each call's sum is rounded once, halves up, and totals add up integers. Cached input without a price of its
+ * own costs like input; reasoning is part of the output.
+ */
 export function costMicroUsd(usage: Usage, price: Price): number {
-  const cached = price.cachedInput ?? price.input
-  const fresh = usage.inputTokens - usage.cachedTokens
-  return Math.round(fresh * price.input + usage.cachedTokens * cached + usage.outputTokens * price.output)
+  const cachedTokens = Math.min(usage.cachedTokens, usage.inputTokens)
+  const sum =
+    (usage.inputTokens - cachedTokens) * parts(price.input) +
+    cachedTokens * parts(price.cachedInput ?? price.input) +
+    usage.outputTokens * parts(price.output)
+  return Math.round(sum / partsPerMicroUsd)
+}
+
+const partsPerMicroUsd = 1_000_000
+
+function parts(price: number): number {
+  return Math.round(price * partsPerMicroUsd)
 }

@@ -100,10 +100,14 @@ export function createTokenCounter(parts: TokenCounterParts): TokenCounter {
     clearTimeout(idleTimer)
     batch = takeBatch()
     const messages = batch.map(({ wish }) => messageOf(wish))
-    worker ??= start()
-    const used = worker
-    batchTimer = setTimeout(() => fail(used, `no answer within ${limits.deadlineMs} ms`), limits.deadlineMs)
-    used.postMessage(messages, messages.flatMap(buffersOf))
+    try {
+      worker ??= start()
+      const used = worker
+      batchTimer = setTimeout(() => fail(used, `no answer within ${limits.deadlineMs} ms`), limits.deadlineMs)
+      used.postMessage(messages, messages.flatMap(buffersOf))
+    } catch (cause) {
+      fail(worker, String(cause))
+    }
   }
 
   function takeBatch(): readonly Queued[] {
@@ -145,7 +149,7 @@ export function createTokenCounter(parts: TokenCounterParts): TokenCounter {
     }
   }
 
-  function fail(failed: Worker, cause: string): void {
+  function fail(failed: Worker | null, cause: string): void {
     if (failed !== worker) return
     endWorker()
     restsUntil = performance.now() + limits.restMs

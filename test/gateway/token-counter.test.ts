@@ -138,6 +138,12 @@ test('a thread that ends, or cannot be started, is a thread that fails', async (
     await using started = start({ thread })
     expect(await started.count(wishFor('x'))).toBeNull()
   }
+  const log = createLogger({ level: 'error', format: 'json', isColoured: false, write: () => {}, now: Date.now })
+  for (const url of ['file:///nowhere/at/all.ts', 'unknown:thread']) {
+    const counter = createTokenCounter({ log, workerUrl: new URL(url) })
+    expect(await new Promise((resolve) => counter.count(wishFor('x'), resolve))).toBeNull()
+    await counter.close()
+  }
 })
 
 test('a thread that does not answer is given up after the deadline', async () => {

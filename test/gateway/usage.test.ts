@@ -140,5 +140,26 @@ describe('a price', () => {
     expect(costMicroUsd(usage, price(10, 100))).toBe(1000 * 10 + 10 * 100)
     expect(costMicroUsd(usage, price(10, 100, 0))).toBe(100 * 10 + 10 * 100)
     expect(Number.isInteger(costMicroUsd({ ...usage, inputTokens: 1001 }, price(0.0333, 0.07)))).toBe(true)
+    // More cached than sent: never less than nothing.
+    expect(costMicroUsd({ ...usage, cachedTokens: 5000 }, price(10, 100, 1))).toBe(1000 * 1 + 10 * 100)
+  })
+
+  test('is rounded once for each call, halves up, as in decimals', () => {
+    const cost = (inputTokens: number, input: number, outputTokens = 0, output = 0) =>
+      costMicroUsd({ inputTokens, outputTokens, cachedTokens: 0, reasoningTokens: 0 }, price(input, output))
+    // In binary fractions 100 times 0.145 is less than 14.5, and 100 times 0.285 less than 28.5.
+    expect([cost(100, 0.145), cost(100, 0.285), cost(1, 0.5), cost(1, 0.49)]).toEqual([15, 29, 1, 0])
+    expect(cost(1, 0.3, 1, 0.2)).toBe(1)
+    expect(cost(100_000_000, 75)).toBe(7_500_000_000)
+  })
+
+  test('knows the cents of a million calls', () => {
+    let total = 0
+    for (let call = 0; call < 1_000_000; call++)
+      total += costMicroUsd(
+        { inputTokens: 1000, outputTokens: 100, cachedTokens: 0, reasoningTokens: 0 },
+        price(0.075, 0.3),
+      )
+    expect(total).toBe(105_000_000)
   })
 })
