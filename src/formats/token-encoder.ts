@@ -21,8 +21,9 @@ export interface TokenEncoder {
  * may differ from tiktoken's, by less than one token for each cut.
  */
 const maxBlockBytes = 4096
-const maxCachedPieces = 20_000
-const maxCachedLength = 32
+const maxCachedPieces = 8000
+/** Long ones are the rows of white space and lines in tables: always the same. */
+const maxCachedLength = 512
 const none = -1
 
 export function createTokenEncoder(file: RankFile): TokenEncoder {

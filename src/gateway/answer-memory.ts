@@ -14,14 +14,14 @@ export interface RememberedAnswer {
 }
 
 /** All streams together. */
-const defaultMaxBytes = 64 * 1024 * 1024
+const defaultMaxBytes = 32 * 1024 * 1024
 /** What a chunk takes beside its bytes. */
 const chunkOverheadBytes = 256
 /**
- * One stream gets at most this share of what is left: 1 MiB while there are few, about 13 kB each while there are 5,000. So none takes it
+ * One stream gets at most this share of what is left: 2 MiB while there are few, about 6 kB each while there are 5,000. So none takes it
  * all, and each has at least a beginning from which the rest can be judged.
  */
-const share = 1 / 64
+const share = 1 / 16
 
 export function createAnswerMemory(maxBytes: number = defaultMaxBytes): AnswerMemory {
   let freeBytes = maxBytes

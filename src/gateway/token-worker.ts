@@ -22,7 +22,7 @@ async function tryCount(message: CountMessage): Promise<TokenCount | null> {
   }
 }
 
-/** Loaded when it is first needed: a tenth of a second, and 20 to 50 MB. */
+/** Loaded when it is first needed: a tenth of a second, and 30 (cl100k) or 60 MB (o200k). */
 async function encoderOf(model: string): Promise<TokenEncoder> {
   const name = encodingOf(model)
   const known = encoders.get(name)

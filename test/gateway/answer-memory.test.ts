@@ -11,19 +11,19 @@ test('a stream alone is remembered up to its share, without a gap', () => {
   for (let pushed = 0; pushed < 1000; pushed++) stream.push(chunk)
   stream.push(new Uint8Array(1))
   const pieces = stream.take()
-  expect(lengthOf(pieces)).toBeWithin(5000, 1024 * 16)
+  expect(lengthOf(pieces)).toBeWithin(20_000, 65_536)
   expect(pieces.every((piece) => piece === chunk)).toBe(true)
 })
 
 test('5,000 at once stay below the bound together, and each has a beginning', () => {
-  const maxBytes = 64 * 1024 * 1024
+  const maxBytes = 32 * 1024 * 1024
   const memory = createAnswerMemory(maxBytes)
   const streams = Array.from({ length: 5000 }, () => memory.begin())
   for (let round = 0; round < 200; round++) for (const stream of streams) stream.push(chunk)
   const kept = streams.map((stream) => stream.take())
   const overhead = 256 * kept.flat().length
   expect(kept.reduce((sum, pieces) => sum + lengthOf(pieces), 0) + overhead).toBeLessThan(maxBytes)
-  for (const pieces of kept) expect(lengthOf(pieces)).toBeGreaterThan(2000)
+  for (const pieces of kept) expect(lengthOf(pieces)).toBeGreaterThan(1000)
 })
 
 test('room comes back when a stream ends, once', () => {

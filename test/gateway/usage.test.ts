@@ -148,7 +148,9 @@ describe('a price', () => {
     const cost = (inputTokens: number, input: number, outputTokens = 0, output = 0) =>
       costMicroUsd({ inputTokens, outputTokens, cachedTokens: 0, reasoningTokens: 0 }, price(input, output))
     // In binary fractions 100 times 0.145 is less than 14.5, and 100 times 0.285 less than 28.5.
-    expect([cost(100, 0.145), cost(100, 0.285), cost(1, 0.5), cost(1, 0.49)]).toEqual([15, 29, 1, 0])
+    expect([cost(100, 0.145), cost(100, 0.285), cost(100, 1.005), cost(1, 0.5), cost(1, 0.49)]).toEqual([
+      15, 29, 101, 1, 0,
+    ])
     expect(cost(1, 0.3, 1, 0.2)).toBe(1)
     expect(cost(100_000_000, 75)).toBe(7_500_000_000)
   })
