@@ -76,8 +76,7 @@ function patchesOf({ width, height }: Size): number {
   const across = (width * shrink) / patchPixels
   const down = (height * shrink) / patchPixels
   const fitted = shrink * Math.min(Math.floor(across) / across, Math.floor(down) / down)
-  const fit = (pixels: number) => Math.ceil(Number(((pixels * fitted) / patchPixels).toFixed(6)))
-  return Math.min(maxPatches, fit(width) * fit(height))
+  return Math.min(maxPatches, coverOf((width * fitted) / patchPixels) * coverOf((height * fitted) / patchPixels))
 }
 
 const maxSide = 2048
@@ -88,8 +87,12 @@ const tilePixels = 512
 function tilesOf({ width, height }: Size): number {
   const fitted = Math.min(1, maxSide / Math.max(width, height))
   const scale = fitted * Math.min(1, maxShortSide / (Math.min(width, height) * fitted))
-  const tiles = (pixels: number) => Math.ceil(Number(((pixels * scale) / tilePixels).toFixed(6)))
-  return tiles(width) * tiles(height)
+  return coverOf((width * scale) / tilePixels) * coverOf((height * scale) / tilePixels)
+}
+
+/** Whole ones that cover so many, what is only a rounding error not counted. */
+function coverOf(count: number): number {
+  return Math.max(1, Math.ceil(Number(count.toFixed(6))))
 }
 
 function decodedLength(base64: string): number {

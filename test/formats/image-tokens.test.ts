@@ -91,6 +91,18 @@ describe('a picture', () => {
     expect(low('gpt-4.1-mini')).toBe(high(png(2000, 2000), 'gpt-4.1-mini'))
   })
 
+  test('of any shape counts something, and no more than the largest', () => {
+    for (const [width, height] of [
+      [1, 1],
+      [1, 4_000_000_000],
+      [100_000, 1],
+      [4_000_000_000, 4_000_000_000],
+    ] as const) {
+      expect(high(png(width, height), 'gpt-4o')).toBeWithin(85 + 170, 85 + 170 * 8 + 1)
+      expect(high(png(width, height), 'gpt-4.1-mini')).toBeWithin(1, Math.ceil(1536 * 1.62) + 1)
+    }
+  })
+
   test('whose size cannot be known counts as 1024 by 1024', () => {
     const unknown = ['https://example.com/cat.png', '', 'data:', 'data:image/png;base64,', 'data:image/png;base64,AAAA']
     const broken = [png(0, 0), dataUrl(Buffer.from([0xff, 0xd8, ...Array(40).fill(0xff)])), 'data:,x']

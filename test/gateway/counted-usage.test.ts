@@ -174,7 +174,7 @@ describe('numbers of the upstream that are not all there', () => {
       chunk({ content: 'Three whole ' }),
       chunk({ content: 'words' }),
     ]
-    await using pair = await pairWith({ kind: 'script', chunks, ending: 'reset' })
+    await using pair = await pairWith({ kind: 'script', chunks, ending: 'clean' })
     await statusOf(pair.gateway.chat({ messages, stream: true }))
     const record = await pair.onlyRecord()
     expect(record.outcome).toBe('cut')

@@ -16,7 +16,7 @@ test('the binary counts what no upstream counted, also when it is told to end wh
   expect(await gateway.ended(4000)).toBe(0)
   const path = folder.at(`data/${databaseFileName}`)
   const database = openDatabase(path, { role: 'tool', timezone: 'UTC', maxModels: 10, maxPages: null })
-  const records = database.requests({ limit: 10 })
+  const { records } = database.requests({ limit: 10 })
   database.close()
   expect(records).toHaveLength(4)
   for (const { model, usage, usageSource, outcome } of records)
