@@ -71,9 +71,9 @@ export const noUsage: Usage = { inputTokens: 0, outputTokens: 0, cachedTokens: 0
 export function createRecordCall(parts: RecordParts): RecordCall {
   return (call, progress, ending) => {
     const finished = finishedCall(parts.clock, { call, progress, ending })
-    /** When the record is known: at once, or once its tokens have been counted. */
+    /** Runs once, when the record is known: at once, or after the call, when its tokens have been counted. */
     const write = ({ usage, source }: KnownUsage) => {
-      const price = parts.priceOf(progress.targetModel, call.view.model)
+      const price = parts.priceOf(finished.targetModel, finished.model)
       const record: UsageRecord = {
         ...finished,
         usage,
