@@ -1,6 +1,6 @@
 /**
  * All limits of each client: taken together, before a call and without a pause in between, or not at all; settled when its record
- * is written. State is kept by the hash of the client key, so that a reload neither forks nor forgets it.
+ * is written, which may be a while after its end. State is kept by the hash of the client key, so that a reload neither forks nor forgets it.
  */
 import type { Clock } from '../clock.ts'
 import type { BudgetPeriod, ClientKey, Limits, Price, Target, UsageRecord } from '../domain.ts'
@@ -17,7 +17,9 @@ import { createTokenWindow, type TokenWindow } from './token-window.ts'
 export interface ClientLimits {
   /** Null where the client has no limits. A refused call costs nothing; an allowed one must be settled. */
   take(call: Call, targets: readonly Target[]): Allowance | null
-  /** At the end of every call, limited or not: gives back what was set aside and counts what was used. Only the first time counts. */
+  /** At the end of a call whose use is known later: its place among those under way is free. What was set aside stays so until `settle`. */
+  release(call: Call): void
+  /** Once for every call, limited or not, when its use is known: gives back what is still taken, and counts what was used. */
   settle(call: Call, record: Pick<UsageRecord, 'client' | 'time' | 'usage' | 'costMicroUsd'>): void
   /** Limits for what client keys leave out. State is kept. */
   setDefaults(limits: Limits): void
@@ -97,7 +99,7 @@ export function createClientLimits(parts: ClientLimitParts): ClientLimits {
     createLedger({ kind, localTime, now: clock.now, remembered: parts.spending[kind] })
   const ledgers = { day: ledgerOf('day'), month: ledgerOf('month') }
   const states = new Map<string, ClientState>()
-  /** By the call's id: what is recorded at its end may be a copy of it, with another signal. */
+  /** By the id of the call: on its way it may be copied. */
   const leases = new Map<string, Lease>()
   const total = noCounts()
   let defaults = parts.defaults
@@ -203,11 +205,21 @@ export function createClientLimits(parts: ClientLimitParts): ClientLimits {
     if (account !== null) account.reserved += needs.costMicroUsd
     state.active++
     state.usedAt = now
-    return { state, step, tokens: needs.tokens, account, costMicroUsd: needs.costMicroUsd }
+    return { state, isUnderWay: true, step, tokens: needs.tokens, account, costMicroUsd: needs.costMicroUsd }
+  }
+
+  function leave(lease: Lease): void {
+    if (!lease.isUnderWay) return
+    lease.isUnderWay = false
+    lease.state.active--
   }
 
   return {
     take,
+    release(call) {
+      const lease = leases.get(call.id)
+      if (lease !== undefined) leave(lease)
+    },
     settle(call, { client, time, usage, costMicroUsd }) {
       // Of clients without a budget too: a reload may give them one, and it begins with what they have spent.
       if (costMicroUsd > 0) {
@@ -217,9 +229,9 @@ export function createClientLimits(parts: ClientLimitParts): ClientLimits {
       const lease = leases.get(call.id)
       if (lease === undefined) return
       leases.delete(call.id)
+      leave(lease)
       const { state, step, tokens, account } = lease
       const now = clock.monotonic()
-      state.active--
       state.usedAt = now
       if (step !== null) state.tokens?.correct(now, { step, tokens }, usage.inputTokens + usage.outputTokens)
       if (account !== null) account.reserved = Math.max(0, account.reserved - lease.costMicroUsd)
@@ -362,9 +374,11 @@ interface Wish {
   readonly now: number
 }
 
-/** What a call under way has taken and may give back. */
+/** What a call has taken and may give back. */
 interface Lease {
   readonly state: ClientState
+  /** It has a place among the calls under way. */
+  isUnderWay: boolean
   /** Where its tokens are counted; null: they are not. */
   readonly step: number | null
   readonly tokens: number

@@ -138,7 +138,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   let snapshot = build(parts.config, new Map())
   recheck.wake()
 
-  const record = createRecordCall({ clock, log, store, metrics, counter, settle: limits.settle, priceOf: priceOfCall })
+  const record = createRecordCall({ clock, log, store, metrics, counter, limits, priceOf: priceOfCall })
   const answerParts: AnswerParts = { clock, log, breakers, metrics, record, memory: createAnswerMemory() }
 
   function build(config: Config, previous: Snapshot['upstreams']): Snapshot {

@@ -8,6 +8,7 @@ import { countInput } from '../formats/token-rules.ts'
 import type { Logger } from '../log.ts'
 import type { Call } from '../providers/provider.ts'
 import type { Store } from '../stores/store.ts'
+import type { ClientLimits } from './client-limits.ts'
 import type { Metrics } from './metrics.ts'
 import { costMicroUsd } from './pricing.ts'
 import type { AnswerBeginning, TokenCounter } from './token-counter.ts'
@@ -59,8 +60,7 @@ export interface RecordParts {
   readonly log: Logger
   readonly store: Pick<Store, 'recordUsage'>
   readonly metrics: Metrics
-  /** Gives back what was set aside for the call, and counts what it used. */
-  readonly settle: (call: Call, record: UsageRecord) => void
+  readonly limits: Pick<ClientLimits, 'release' | 'settle'>
   readonly counter: Pick<TokenCounter, 'count'>
   /** By the model that answered, and the name it was asked for. */
   readonly priceOf: (targetModel: string, model: string) => Price
@@ -80,7 +80,7 @@ export function createRecordCall(parts: RecordParts): RecordCall {
         usageSource: source,
         costMicroUsd: source === 'none' ? 0 : costMicroUsd(usage, price),
       }
-      parts.settle(call, record)
+      parts.limits.settle(call, record)
       parts.store.recordUsage(record)
       parts.metrics.count(record)
       if (parts.log.isEnabled('info')) parts.log.info('call', logFields(record))
@@ -96,6 +96,7 @@ export function createRecordCall(parts: RecordParts): RecordCall {
       request: isReadable ? body : null,
       answer: missing.isOutput && hasBytes(ending.answer) ? ending.answer : null,
     }
+    parts.limits.release(call)
     parts.counter.count(wish, (counted) => write(completeUsage({ call, model: wish.model, ending, missing, counted })))
   }
 }

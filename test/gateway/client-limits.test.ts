@@ -41,10 +41,12 @@ function startLimits(client: ClientKey, options: Options = {}) {
   return { clock, limits, call, clients, take: (one: Call) => limits.take(one, targets)?.refusal ?? null }
 }
 
+let lastId = 0
+
 /** Its body is empty: it is reckoned at what it asks for. */
 function callOf(client: ClientKey, maxTokens: number, time: number): Call {
   return {
-    id: crypto.randomUUID(),
+    id: `req_${++lastId}`,
     client,
     method: 'POST',
     path: '/chat/completions',
@@ -154,6 +156,30 @@ describe('all or nothing', () => {
     settle(limits, first)
     settle(limits, first)
     expect(limits.status()[0]?.concurrency).toEqual({ limit: 2, used: 1 })
+  })
+
+  test('a call whose use is known later gives its place back at its end, once, and the rest when it is known', () => {
+    const client = limited({ maxConcurrent: 2, tokensPerMinute: 1000, budgetMicroUsd: 1_000_000 })
+    const { limits, call, take } = startLimits(client)
+    const [first, second] = [call(), call()]
+    take(first)
+    take(second)
+    limits.release(first)
+    limits.release(first)
+    expect(limits.status()[0]).toMatchObject({
+      concurrency: { used: 1 },
+      tpm: { remaining: 800 },
+      budget: { spentMicroUsd: 0, reservedMicroUsd: 2000 },
+    })
+    settle(limits, first, 30)
+    limits.release(first)
+    expect(limits.status()[0]).toMatchObject({
+      concurrency: { used: 1 },
+      tpm: { remaining: 870 },
+      budget: { spentMicroUsd: 300, reservedMicroUsd: 1000 },
+    })
+    settle(limits, second, 100)
+    expect(limits.status()[0]).toMatchObject({ concurrency: { used: 0 }, budget: { reservedMicroUsd: 0 } })
   })
 })
 

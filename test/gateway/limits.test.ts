@@ -2,6 +2,8 @@
 import { describe, expect, test } from 'bun:test'
 import { type Limits, noLimits } from '../../src/domain.ts'
 import { type LimitKind, limitKinds } from '../../src/gateway/client-limits.ts'
+import type { TokenCounter } from '../../src/gateway/token-counter.ts'
+import type { TokenCount } from '../../src/gateway/token-messages.ts'
 import type { Behaviour } from '../../src/simulator/openai/behaviours.ts'
 import { createChance } from '../helpers/random.ts'
 import { sendRaw } from '../helpers/raw-client.ts'
@@ -315,8 +317,8 @@ describe('calls under way', () => {
     }
     await Promise.all(Array.from({ length: 40 }, worker))
     await until(() => isFree(pair))
-    const client = statusOfClient(pair)
-    expect(client?.budget?.reservedMicroUsd).toBe(0)
+    // Of those that were cut or left, the tokens are being counted.
+    await until(() => statusOfClient(pair)?.budget?.reservedMicroUsd === 0)
     expect(pair.gateway.gateway.metrics.snapshot().activeCalls).toBe(0)
   }, 20_000)
 })
@@ -363,6 +365,51 @@ test('a reload keeps what was counted, and changed limits hold at once', async (
   expect(await statusOf(gateway.chat({}))).toBe(429)
   reloadWith(pair, {})
   expect(await statusOf(gateway.chat({}))).toBe(200)
+})
+
+test('while the tokens of a call are counted its place is free, and what it set aside is not', async () => {
+  const access = accessWith({ alice: { maxConcurrent: 1, tokensPerMinute: 100_000, budgetMicroUsd: 1_000_000 } })
+  const waiting: (() => void)[] = []
+  const counted: TokenCount = { inputTokens: 7, outputTokens: 40, reasoningTokens: 0, isWhole: true }
+  const counter: TokenCounter = {
+    count: (_, done) => waiting.push(() => done(counted)),
+    close: async () => {},
+  }
+  const behaviour: Behaviour = { kind: 'good', usage: 'never' }
+  const config = { access, prices: dear }
+  await using pair = await startPair({ credentials: { [secret]: behaviour }, config, counter })
+  const isFree = () => statusOfClient(pair)?.concurrency?.used === 0
+  for (const stream of [true, false]) {
+    expect(await statusOf(pair.gateway.chat({ stream, max_tokens: 1000 }))).toBe(200)
+    await until(isFree)
+  }
+  expect(waiting).toHaveLength(2)
+  expect(statusOfClient(pair)).toMatchObject({
+    allowed: 2,
+    budget: { spentMicroUsd: 0, reservedMicroUsd: 2 * 1000 * 10 },
+  })
+  expect(statusOfClient(pair)?.tpm?.remaining).toBeWithin(97_000, 98_001)
+  for (const count of waiting) count()
+  expect(statusOfClient(pair)).toMatchObject({
+    concurrency: { used: 0 },
+    tpm: { remaining: 100_000 - 2 * 47 },
+    budget: { spentMicroUsd: 2 * 40 * 10, reservedMicroUsd: 0 },
+  })
+  expect(await pair.gateway.recorded(2)).toHaveLength(2)
+})
+
+test('with the answer cache on, calls give back what they took as well', async () => {
+  const access = accessWith({ alice: { maxConcurrent: 1, tokensPerMinute: 100_000 } })
+  const cache = { ...testConfig([]).cache, isEnabled: true }
+  await using pair = await startPair({ credentials: { [secret]: good }, config: { access, cache } })
+  for (const content of ['one', 'other', 'one']) {
+    expect(await statusOf(pair.gateway.chat({ messages: [{ role: 'user', content }] }))).toBe(200)
+    await until(() => statusOfClient(pair)?.concurrency?.used === 0)
+  }
+  const records = await pair.gateway.recorded(3)
+  const tokens = records.reduce((sum, { usage }) => sum + usage.inputTokens + usage.outputTokens, 0)
+  expect(records.map(({ usageSource }) => usageSource)).toEqual(['upstream', 'upstream', 'cache'])
+  expect(statusOfClient(pair)?.tpm?.remaining).toBe(100_000 - tokens)
 })
 
 test('a call under way over a reload gives its place back', async () => {

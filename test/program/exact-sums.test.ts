@@ -125,7 +125,7 @@ test('of 100,000 calls with known tokens and prices, failures and departures amo
     log: silentLogger,
     store,
     metrics: gateway.gateway.metrics,
-    settle: gateway.gateway.limits.settle,
+    limits: gateway.gateway.limits,
     counter: { count: (_, done) => done(null) },
     priceOf: (model) => ({ input: prices[Number(model.at(-1)) % 4] ?? 0, output: 3, cachedInput: null }),
   })
