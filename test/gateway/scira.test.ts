@@ -126,12 +126,13 @@ describe('an answer', () => {
     expect(saidIn(await (await pair.chat(streamed('hi'))).text())).toBe('Hello there')
   })
 
-  test('without counts has none; the record is an estimate', async () => {
+  test('without counts has none; those of the record are counted', async () => {
     for (const usage of ['null', 'none'] as const) {
       await using pair = await startScira({ signedOut: { ...good, usage } })
       expect(await completionOf(pair.chat('hi'))).not.toHaveProperty('usage')
       const [record] = await pair.gateway.recorded(1)
-      expect(record?.usageSource).toBe('estimate')
+      expect(record?.usageSource).toBe('counted')
+      expect(record?.usage.outputTokens).toBeWithin(1, 1000)
     }
   })
 
