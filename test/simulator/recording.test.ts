@@ -32,16 +32,16 @@ test('a request is kept with its bytes, and its headers as they were spelt and o
 test('bodies are read whole: in pieces, chunked, after leave to continue, and large', async () => {
   const upstream = start({ credentials: { [SECRET]: { kind: 'good' } } })
   const head = `POST /v1/moderations HTTP/1.1\r\nAuthorization: Bearer ${SECRET}\r\nContent-Type: application/json\r\n`
-  await sendRaw(upstream, [`${head}Content-Le`, 'ngth: 13\r\n\r', '\n{"input"', ':"a"}'], 100)
+  await sendRaw(upstream, [`${head}Content-Le`, 'ngth: 13\r\n\r', '\n{"input"', ':"a"}'], 500)
   await sendRaw(
     upstream,
     [`${head}Transfer-Encoding: chunked\r\n\r\n4\r\n{"in\r\n9;x=y\r`, '\nput":"a"}\r\n0\r', '\n\r\n'],
-    100,
+    500,
   )
   const leave = await sendRaw(
     upstream,
     [`${head}Expect: 100-continue\r\nContent-Length: 13\r\n\r\n`, '{"input":"a"}'],
-    100,
+    500,
   )
   expect(leave.text).toStartWith('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK')
   expect(upstream.requests.map((request) => request.text())).toEqual(Array(3).fill('{"input":"a"}'))
