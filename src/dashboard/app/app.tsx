@@ -102,13 +102,13 @@ export function App() {
               </a>
             ))}
           </nav>
-          <footer>
+          <div class="side-foot">
             <a href="swagger">{text('documentation')}</a>
             <PreferencePicker />
             <button type="button" onClick={signOut}>
               {text('signOut')}
             </button>
-          </footer>
+          </div>
         </div>
       </header>
       <main id="content" tabIndex={-1}>

@@ -2,6 +2,7 @@
 import { formatCount, formatDuration } from './format.ts'
 import { nameText } from './names.ts'
 import type { AttemptReport, CallDetails } from './reports.ts'
+import { ScrollArea } from './scroll-area.tsx'
 import { defineTexts } from './texts.ts'
 
 const text = defineTexts({
@@ -77,7 +78,7 @@ export function AttemptTimeline({ call }: { readonly call: CallDetails }) {
       </h3>
       {call.attempts === 0 && <p class="quiet">{text('none')}</p>}
       {trail.length > 0 && (
-        <div class="scroll">
+        <ScrollArea label={text('title')}>
           <table class="timeline">
             <caption class="hidden-label">{text('title')}</caption>
             <thead>
@@ -100,7 +101,7 @@ export function AttemptTimeline({ call }: { readonly call: CallDetails }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </ScrollArea>
       )}
       {trail.length < call.attempts && <p class="quiet">{text('lost')}</p>}
     </section>

@@ -60,7 +60,7 @@ export function BreakdownTable({ dimension, report, view }: BreakdownTableProps)
   }))
   const isKept = report?.range.unavailable.includes(`${dimension}s`) !== true
   return (
-    <section class="card" aria-label={title}>
+    <div class="card">
       <h2>{title}</h2>
       {!isKept && <p class="empty">{text('unkept')}</p>}
       {isKept && rows.length === 0 && <p class="empty">{report === null ? '…' : text('empty')}</p>}
@@ -85,7 +85,7 @@ export function BreakdownTable({ dimension, report, view }: BreakdownTableProps)
           {isWhole.value ? text('fewer') : text('more', { count: formatCount(rows.length) })}
         </button>
       )}
-    </section>
+    </div>
   )
 }
 

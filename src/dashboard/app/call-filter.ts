@@ -1,6 +1,6 @@
 /** Which calls the page of requests shows, as its address says it, and the question to the gateway that follows. */
 import { type Preset, type Range, rangeParameters, readRange } from './range.ts'
-import { type CallReport, type Outcome, outcomes } from './reports.ts'
+import { type Outcome, outcomes } from './reports.ts'
 import { type NameFilter, readNames } from './usage-view.ts'
 
 export const callPresets: readonly Preset[] = ['1h', '24h', '7d', '30d', 'all']
@@ -43,22 +43,6 @@ export function callParameters({ range, names, outcome, status, minSeconds }: Ca
 /** Whether calls that end from now on can be among them. */
 export function isOpenEnded({ range }: CallFilter, now: Date = new Date()): boolean {
   return range.to === null || Date.parse(range.to) > now.getTime()
-}
-
-/**
- * The newest page put before what is known. Null: nothing of it is known, so there may be calls between the two.
- * Calls are listed by their start, so one that took long may come to stand in the middle.
- */
-export function joinPages(
-  newest: readonly CallReport[],
-  known: readonly CallReport[],
-  isPageFull: boolean,
-): readonly CallReport[] | null {
-  const knownIds = new Set(known.map(({ id }) => id))
-  if (isPageFull && known.length > 0 && !newest.some(({ id }) => knownIds.has(id))) return null
-  const newestIds = new Set(newest.map(({ id }) => id))
-  const all = [...newest, ...known.filter(({ id }) => !newestIds.has(id))]
-  return all.toSorted((left, right) => Date.parse(right.time) - Date.parse(left.time))
 }
 
 const maxSeconds = 86_400

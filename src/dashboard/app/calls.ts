@@ -2,7 +2,7 @@
 import { type ReadonlySignal, useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { ApiError, askJson } from './api.ts'
-import { joinPages } from './call-filter.ts'
+import { joinPages } from './join-calls.ts'
 import type { CallPage, CallReport } from './reports.ts'
 
 export interface Calls {

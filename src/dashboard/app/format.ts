@@ -1,5 +1,5 @@
 /** Numbers, money and times as people read them, in the page's language. */
-import { language } from './preferences.ts'
+import { language } from './language.ts'
 
 /** Of numbers and times, in the page's language. */
 export const locale = () => (language.value === 'zh' ? 'zh-CN' : 'en')
@@ -40,12 +40,17 @@ export function formatShare(share: number): string {
   return new Intl.NumberFormat(locale(), { style: 'percent', maximumFractionDigits: 1 }).format(share)
 }
 
-/** 340 ms, 1.2 s, 3 min; a dash where it is not known. */
+/** 340ms, 1.2s, 3m; a dash where it is not known. */
 export function formatDuration(durationMs: number | null): string {
   if (durationMs === null) return '–'
   const [value, unit] = inUnit(durationMs)
   const digits = unit === 'millisecond' || value >= 100 ? 0 : 1
-  return new Intl.NumberFormat(locale(), { style: 'unit', unit, maximumFractionDigits: digits }).format(value)
+  return new Intl.NumberFormat(locale(), {
+    style: 'unit',
+    unit,
+    unitDisplay: 'narrow',
+    maximumFractionDigits: digits,
+  }).format(value)
 }
 
 function inUnit(durationMs: number): readonly [number, string] {
@@ -57,7 +62,9 @@ function inUnit(durationMs: number): readonly [number, string] {
 
 /** Date and time to the second, in the browser's zone. */
 export function formatTime(iso: string): string {
-  return new Intl.DateTimeFormat(locale(), { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(iso))
+  return new Intl.DateTimeFormat(locale(), { dateStyle: 'medium', timeStyle: 'medium', hourCycle: 'h23' }).format(
+    new Date(iso),
+  )
 }
 
 /** Hour and minute, with the date where it is not today's. */
@@ -68,6 +75,7 @@ export function formatClock(iso: string): string {
     ...(isToday ? { second: '2-digit' } : { month: 'short', day: 'numeric' }),
     hour: '2-digit',
     minute: '2-digit',
+    hourCycle: 'h23',
   }).format(time)
 }
 

@@ -8,6 +8,7 @@ import type { Live } from './live.ts'
 import { nameText } from './names.ts'
 import type { CallReport } from './reports.ts'
 import { linkTo } from './route.ts'
+import { ScrollArea } from './scroll-area.tsx'
 import { defineTexts } from './texts.ts'
 
 const text = defineTexts({
@@ -18,7 +19,7 @@ const text = defineTexts({
     empty: 'No call has ended since the gateway started.',
     emptyHint: 'Point a client at {address} with a client key, or send a first call from',
     tryIt: 'Try it',
-    time: 'Time',
+    ended: 'Ended',
     outcome: 'Outcome',
     model: 'Model',
     client: 'Client',
@@ -35,7 +36,7 @@ const text = defineTexts({
     empty: '网关启动以来还没有完成的调用。',
     emptyHint: '请让客户端使用客户端密钥访问 {address}，或先从这里发起一次调用：',
     tryIt: '试用',
-    time: '时间',
+    ended: '结束时间',
     outcome: '结果',
     model: '模型',
     client: '客户端',
@@ -50,19 +51,21 @@ const text = defineTexts({
 const shownCalls = 10
 
 export function LiveCalls({ live }: { readonly live: Live }) {
-  const place = useRef<HTMLElement>(null)
+  const place = useRef<HTMLDivElement>(null)
   const held = useHeld(place, live)
   const current = live.calls.value
   const newer = held === null ? 0 : countNewer(current, held)
   return (
-    <section class="card" aria-labelledby="calls-title" ref={place}>
+    <div class="card" ref={place}>
       <header class="card-head">
-        <h2 id="calls-title">{text('title')}</h2>
+        <h2>{text('title')}</h2>
         <span class="quiet">{newer > 0 ? text('held', { count: formatCount(newer) }) : ''}</span>
         <a href={linkTo('requests')}>{text('all')}</a>
       </header>
-      {live.report.value !== null && current.length === 0 ? <NoCalls /> : <CallTable calls={held ?? current} />}
-    </section>
+      <div class="live-list">
+        {live.report.value !== null && current.length === 0 ? <NoCalls /> : <CallTable calls={held ?? current} />}
+      </div>
+    </div>
   )
 }
 
@@ -112,12 +115,12 @@ export function countNewer(current: readonly CallReport[], shown: readonly CallR
 function CallTable({ calls }: { readonly calls: readonly CallReport[] }) {
   const shown = calls.slice(0, shownCalls)
   return (
-    <div class="scroll">
+    <ScrollArea label={text('title')}>
       <table class="one-line">
         <caption class="hidden-label">{text('title')}</caption>
         <thead>
           <tr>
-            <th scope="col">{text('time')}</th>
+            <th scope="col">{text('ended')}</th>
             <th scope="col">{text('outcome')}</th>
             <th scope="col">{text('model')}</th>
             <th scope="col">{text('client')}</th>
@@ -140,15 +143,9 @@ function CallTable({ calls }: { readonly calls: readonly CallReport[] }) {
           {shown.map((call) => (
             <CallRow key={call.id} call={call} />
           ))}
-          {/* The page below stays where it is while the list fills. */}
-          {Array.from({ length: shownCalls - shown.length }, (_, blank) => (
-            <tr key={`blank ${blank}`}>
-              <td colSpan={9}>&nbsp;</td>
-            </tr>
-          ))}
         </tbody>
       </table>
-    </div>
+    </ScrollArea>
   )
 }
 
@@ -156,7 +153,7 @@ function CallRow({ call }: { readonly call: CallReport }) {
   return (
     <tr class="linked">
       <td>
-        <a href={linkTo('requests', { id: call.id })}>{formatClock(call.time)}</a>
+        <a href={linkTo('requests', { id: call.id })}>{formatClock(endOf(call))}</a>
       </td>
       <td>
         <OutcomeBadge outcome={call.outcome} /> <span class="quiet">{call.status}</span>
@@ -176,6 +173,11 @@ function CallRow({ call }: { readonly call: CallReport }) {
       </td>
     </tr>
   )
+}
+
+/** The list is in the order in which calls end. */
+function endOf({ time, duration_ms }: CallReport): string {
+  return new Date(Date.parse(time) + duration_ms).toISOString()
 }
 
 function NoCalls() {

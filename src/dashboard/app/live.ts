@@ -2,6 +2,8 @@
 import { type ReadonlySignal, useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { ApiError, isSignedIn, readEvents } from './api.ts'
+import { joinCalls } from './join-calls.ts'
+import { pauseMs } from './pause.ts'
 import type { CallReport, LiveReport } from './reports.ts'
 
 /** `paused`: the tab cannot be seen. */
@@ -17,9 +19,6 @@ export interface Live {
   readonly problem: ReadonlySignal<string | null>
 }
 
-const rememberedCalls = 50
-const firstPauseMs = 1000
-const longestPauseMs = 30_000
 /** An event comes each second: such a silence is a dead connection. */
 const silenceMs = 8000
 
@@ -59,17 +58,6 @@ export function useLive(): Live {
   }, [])
 
   return { report, calls, state, problem }
-}
-
-/** Newest first, each once, a bounded number. */
-export function joinCalls(fresh: readonly CallReport[], known: readonly CallReport[]): readonly CallReport[] {
-  const ids = new Set(fresh.map(({ id }) => id))
-  return [...fresh, ...known.filter(({ id }) => !ids.has(id))].slice(0, rememberedCalls)
-}
-
-/** Doubled with each failure, spread so that many pages do not come back at once. */
-export function pauseMs(failures: number, random: () => number = Math.random): number {
-  return Math.min(longestPauseMs, firstPauseMs * 2 ** failures) * (0.75 + random() / 2)
 }
 
 /** Until the gateway ends the stream, it falls silent, the tab is hidden or the page left. What went wrong; null: nothing. */

@@ -1,6 +1,7 @@
 /** Requests, tokens and cost of a range, in charts and in sum. */
 import { useMemo } from 'preact/hooks'
-import { Chart, type ChartLine } from './chart.tsx'
+import { Chart } from './chart.tsx'
+import type { ChartLine } from './chart-lines.ts'
 import { formatMoney, formatShort } from './format.ts'
 import { rangeParameters, readRange } from './range.ts'
 import { RangePicker } from './range-picker.tsx'

@@ -1,6 +1,7 @@
 /** How long calls took: the share of them that was quicker than so much. */
 import { formatCount, formatDuration } from './format.ts'
 import type { Percentiles, RangeReport } from './reports.ts'
+import { ScrollArea } from './scroll-area.tsx'
 import { defineTexts } from './texts.ts'
 
 const text = defineTexts({
@@ -27,15 +28,14 @@ const shown = ['p50', 'p90', 'p95', 'p99'] as const
 /** Undefined: not read yet. Null: not kept. */
 export function PercentileTable({ percentiles }: { readonly percentiles: RangeReport['percentiles'] | undefined }) {
   return (
-    <section class="card" aria-labelledby="latency-title">
+    <div class="card">
       <header class="card-head">
-        <h2 id="latency-title">{text('title')}</h2>
+        <h2>{text('title')}</h2>
         <span class="quiet">{text('hint')}</span>
       </header>
       {percentiles === null && <p class="empty">{text('unkept')}</p>}
       {percentiles !== null && (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard
-        <section class="scroll" aria-label={text('title')} tabIndex={0}>
+        <ScrollArea label={text('title')}>
           <table>
             <caption class="hidden-label">{text('title')}</caption>
             <thead>
@@ -56,9 +56,9 @@ export function PercentileTable({ percentiles }: { readonly percentiles: RangeRe
               <Row title={text('duration')} percentiles={percentiles?.duration_ms} />
             </tbody>
           </table>
-        </section>
+        </ScrollArea>
       )}
-    </section>
+    </div>
   )
 }
 

@@ -1,5 +1,6 @@
 /** Language and theme, wherever they are to be chosen. */
-import { type Language, language, languages, type Theme, theme, themes } from './preferences.ts'
+import { type Language, language, languages } from './language.ts'
+import { type Theme, theme, themes } from './preferences.ts'
 import { defineTexts } from './texts.ts'
 
 const text = defineTexts({

@@ -1,16 +1,15 @@
 /** What this browser's user has chosen: language, theme. Kept in the browser; no secret is ever among it. */
 import { effect, signal } from '@preact/signals'
+import { type Language, language } from './language.ts'
 
-export const languages = { en: 'English', zh: '简体中文' } as const
-export type Language = keyof typeof languages
 export const themes = ['auto', 'light', 'dark'] as const
 export type Theme = (typeof themes)[number]
 
-export const language = signal<Language>(storedLanguage())
 export const theme = signal<Theme>(storedTheme())
 
-/** Writes every change down and into the page. */
+/** Reads them, then writes every change down and into the page. */
 export function keepPreferences(): void {
+  language.value = storedLanguage()
   effect(() => {
     document.documentElement.lang = language.value === 'zh' ? 'zh-CN' : 'en'
     store('language', language.value)

@@ -14,6 +14,7 @@ import { RangePicker } from './range-picker.tsx'
 import { ReadingProblem } from './reading-problem.tsx'
 import type { CallReport } from './reports.ts'
 import { route } from './route.ts'
+import { ScrollArea } from './scroll-area.tsx'
 import { defineTexts } from './texts.ts'
 
 const text = defineTexts({
@@ -21,10 +22,10 @@ const text = defineTexts({
     title: 'Requests, newest first',
     time: 'Time',
     outcome: 'Outcome',
-    attempts: 'Attempts',
+    attempts: '{count} tries',
     firstByte: 'First byte',
     duration: 'Duration',
-    tokens: 'Tokens in → out',
+    tokens: 'Tokens',
     cost: 'Cost',
     status: 'Status',
     minimum: 'At least',
@@ -46,10 +47,10 @@ const text = defineTexts({
     title: '请求列表（最新在前）',
     time: '时间',
     outcome: '结果',
-    attempts: '尝试次数',
+    attempts: '尝试 {count} 次',
     firstByte: '首字节',
     duration: '耗时',
-    tokens: 'Token（输入 → 输出）',
+    tokens: 'Token',
     cost: '费用',
     status: '状态码',
     minimum: '耗时至少',
@@ -84,10 +85,10 @@ export function RequestsPage() {
       <CallFields filter={filter} />
       <FilterChips chips={chipsOf(filter)} />
       <ReadingProblem remote={calls} />
-      <section class="card" aria-label={text('title')}>
+      <div class="card">
         <ListHead calls={calls} parameters={parameters} isLive={isLive} />
         <CallList calls={calls} />
-      </section>
+      </div>
       {id !== null && id !== '' && <CallDialog key={id} id={id} />}
     </div>
   )
@@ -149,8 +150,8 @@ function CallList({ calls }: { readonly calls: Calls }) {
     )
   return (
     <>
-      <div class="scroll">
-        <table class="one-line">
+      <ScrollArea label={text('title')}>
+        <table class="one-line many-columns">
           <caption class="hidden-label">{text('title')}</caption>
           <thead>
             <tr>
@@ -160,7 +161,7 @@ function CallList({ calls }: { readonly calls: Calls }) {
               <th scope="col">{dimensionText('provider')}</th>
               <th scope="col">{dimensionText('client')}</th>
               <th scope="col">{dimensionText('credential')}</th>
-              {(['attempts', 'firstByte', 'duration', 'tokens', 'cost'] as const).map((name) => (
+              {(['firstByte', 'duration', 'tokens', 'cost'] as const).map((name) => (
                 <th key={name} scope="col" class="number">
                   {text(name)}
                 </th>
@@ -173,7 +174,7 @@ function CallList({ calls }: { readonly calls: Calls }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </ScrollArea>
       <p class="list-foot">
         {calls.cursor.value === null ? (
           <span class="quiet">{text('over')}</span>
@@ -195,6 +196,7 @@ function CallRow({ call }: { readonly call: CallReport }) {
       </td>
       <td>
         <OutcomeBadge outcome={call.outcome} /> <span class="quiet">{call.status}</span>
+        {call.attempts > 1 && <span class="quiet"> · {text('attempts', { count: formatCount(call.attempts) })}</span>}
       </td>
       <td class="name" title={call.model}>
         {nameText(call.model)}
@@ -202,10 +204,15 @@ function CallRow({ call }: { readonly call: CallReport }) {
           <span class="quiet"> {text('as', { target: call.target_model })}</span>
         )}
       </td>
-      <td class="name">{nameText(call.provider)}</td>
-      <td class="name">{nameText(call.client)}</td>
-      <td class="name mono">{nameText(call.credential)}</td>
-      <td class="number">{formatCount(call.attempts)}</td>
+      <td class="name short" title={call.provider}>
+        {nameText(call.provider)}
+      </td>
+      <td class="name short" title={call.client}>
+        {nameText(call.client)}
+      </td>
+      <td class="name mono" title={call.credential}>
+        {nameText(call.credential)}
+      </td>
       <td class="number">{formatDuration(call.first_byte_ms)}</td>
       <td class="number">{formatDuration(call.duration_ms)}</td>
       <td class="number">

@@ -1,14 +1,13 @@
 /** A table whose columns can be sorted by, where all of its rows are here. */
 import { useSignal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
+import { ScrollArea } from './scroll-area.tsx'
+import { type Order, type SortedBy, sortRows } from './sort-rows.ts'
 
-export interface Column<Row> {
-  readonly id: string
+export interface Column<Row> extends SortedBy<Row> {
   readonly title: string
   /** Aligned to the right. */
   readonly isNumber?: boolean
-  /** What is sorted by; null comes last. */
-  readonly value: (row: Row) => number | string | null
   readonly cell: (row: Row) => ComponentChildren
 }
 
@@ -24,17 +23,12 @@ export interface SortTableProps<Row> {
   readonly most?: number
 }
 
-export interface Order {
-  readonly id: string
-  readonly isDescending: boolean
-}
-
 export function SortTable<Row>({ label, columns, rows, rowKey, sortedBy, most }: SortTableProps<Row>) {
   const isNumber = (id: string) => columns.find((column) => column.id === id)?.isNumber === true
   const order = useSignal<Order>({ id: sortedBy, isDescending: isNumber(sortedBy) })
   const { id: current, isDescending } = order.value
   return (
-    <section class="scroll" aria-label={label}>
+    <ScrollArea label={label}>
       <table>
         <caption class="hidden-label">{label}</caption>
         <thead>
@@ -71,22 +65,8 @@ export function SortTable<Row>({ label, columns, rows, rowKey, sortedBy, most }:
             ))}
         </tbody>
       </table>
-    </section>
+    </ScrollArea>
   )
-}
-
-/** A new list; what is not known comes last in either direction. */
-export function sortRows<Row>(rows: readonly Row[], columns: readonly Column<Row>[], order: Order): Row[] {
-  const column = columns.find(({ id }) => id === order.id)
-  if (column === undefined) return [...rows]
-  const sign = order.isDescending ? -1 : 1
-  return rows.toSorted((left, right) => {
-    const a = column.value(left)
-    const b = column.value(right)
-    if (a === null || b === null) return Number(a === null) - Number(b === null)
-    if (typeof a === 'number' && typeof b === 'number') return sign * (a - b)
-    return sign * String(a).localeCompare(String(b))
-  })
 }
 
 function ariaSort(isCurrent: boolean, isDescending: boolean): 'ascending' | 'descending' | 'none' {
