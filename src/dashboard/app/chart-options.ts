@@ -26,7 +26,7 @@ export function optionsOf(
   return {
     width,
     height: heightOf(newest.current),
-    padding: [8, 4, 0, 0],
+    padding: [8, 18, 0, 0],
     series: [{}, ...(isStacked ? series.toReversed() : series)],
     axes: [
       {

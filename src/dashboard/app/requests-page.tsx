@@ -25,6 +25,7 @@ const text = defineTexts({
     attempts: '{count} tries',
     firstByte: 'First byte',
     duration: 'Duration',
+    upstream: 'Provider and credential',
     tokens: 'Tokens',
     cost: 'Cost',
     status: 'Status',
@@ -50,6 +51,7 @@ const text = defineTexts({
     attempts: '尝试 {count} 次',
     firstByte: '首字节',
     duration: '耗时',
+    upstream: '提供方与凭据',
     tokens: 'Token',
     cost: '费用',
     status: '状态码',
@@ -158,9 +160,8 @@ function CallList({ calls }: { readonly calls: Calls }) {
               <th scope="col">{text('time')}</th>
               <th scope="col">{text('outcome')}</th>
               <th scope="col">{dimensionText('model')}</th>
-              <th scope="col">{dimensionText('provider')}</th>
+              <th scope="col">{text('upstream')}</th>
               <th scope="col">{dimensionText('client')}</th>
-              <th scope="col">{dimensionText('credential')}</th>
               {(['firstByte', 'duration', 'tokens', 'cost'] as const).map((name) => (
                 <th key={name} scope="col" class="number">
                   {text(name)}
@@ -201,17 +202,17 @@ function CallRow({ call }: { readonly call: CallReport }) {
       <td class="name" title={call.model}>
         {nameText(call.model)}
         {call.target_model !== '' && call.target_model !== call.model && (
-          <span class="quiet"> {text('as', { target: call.target_model })}</span>
+          <div class="below" title={call.target_model}>
+            {text('as', { target: call.target_model })}
+          </div>
         )}
       </td>
-      <td class="name short" title={call.provider}>
+      <td class="name" title={call.provider}>
         {nameText(call.provider)}
+        {call.credential !== '' && <div class="below mono">{call.credential}</div>}
       </td>
-      <td class="name short" title={call.client}>
+      <td class="name" title={call.client}>
         {nameText(call.client)}
-      </td>
-      <td class="name mono" title={call.credential}>
-        {nameText(call.credential)}
       </td>
       <td class="number">{formatDuration(call.first_byte_ms)}</td>
       <td class="number">{formatDuration(call.duration_ms)}</td>
