@@ -1,8 +1,6 @@
 /** Changes to the part of the address that says how a page looks: filters, range, what is opened. */
+import type { QueryChanges } from './query-changes.ts'
 import { linkTo, route } from './route.ts'
-
-/** Null takes one away. */
-export type QueryChanges = Readonly<Record<string, string | null>>
 
 /** The page's own address with these changes. */
 export function linkWith(changes: QueryChanges): string {

@@ -1,5 +1,5 @@
 /** A range of time as the address names it (`range=7d`, or `range=custom` with `from` and `to`) and as the gateway is asked for it. */
-import type { QueryChanges } from './address.ts'
+import type { QueryChanges } from './query-changes.ts'
 
 export const presets = ['today', '1h', '24h', '7d', '30d', '90d', 'all'] as const
 export type Preset = (typeof presets)[number]

@@ -1,5 +1,5 @@
 /** What the usage page shows, as its address says it, and the question to the gateway that follows. */
-import type { QueryChanges } from './address.ts'
+import type { QueryChanges } from './query-changes.ts'
 import { isHourly, type Preset, type Range, rangeParameters, readRange } from './range.ts'
 import { type Dimension, dimensions, type SeriesLine } from './reports.ts'
 
