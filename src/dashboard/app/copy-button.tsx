@@ -21,18 +21,19 @@ export function CopyButton({ value, label }: { readonly value: string; readonly 
     return () => clearTimeout(timer)
   }, [said.value])
 
+  const shown = text(said.value === 'copied' ? 'copied' : 'copy')
   return (
     <span class="copy">
       <button
         type="button"
         class="small"
-        aria-label={`${text('copy')}: ${label}`}
+        aria-label={`${shown}: ${label}`}
         onClick={async (event) => {
           const { currentTarget } = event
           said.value = (await copyText(value, currentTarget)) ? 'copied' : 'failed'
         }}
       >
-        {said.value === 'copied' ? text('copied') : text('copy')}
+        {shown}
       </button>
       <span class={said.value === 'failed' ? 'problem' : 'hidden-label'} role="status">
         {said.value === 'copy' ? '' : text(said.value)}
