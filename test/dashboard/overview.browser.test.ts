@@ -1,7 +1,16 @@
 /** The pages of numbers driven in a browser: overview, usage, requests. */
 import { expect, test } from 'bun:test'
 import type { Locator, Page } from 'playwright-core'
-import { chromiumPath, type Look, type Stand, startStand, tellWhenSkipped, type WatchedPage } from './browser.ts'
+import {
+  adminKey,
+  chromiumPath,
+  clientKey,
+  type Look,
+  type Stand,
+  startStand,
+  tellWhenSkipped,
+  type WatchedPage,
+} from './browser.ts'
 
 tellWhenSkipped('overview, usage, requests')
 const inBrowser = test.skipIf(chromiumPath === null)
@@ -109,6 +118,50 @@ inBrowser(
     await page.getByText('These numbers could not be read: the gateway does not answer').first().waitFor()
     await goTo(page, 'overview')
     await page.getByText('Reconnecting… (the gateway does not answer)').waitFor()
+    expect(await opened.findings()).toEqual([])
+  },
+  testMs,
+)
+
+inBrowser(
+  'whose session has ended signs in again, is told of a wrong key, and comes back to the same page',
+  async () => {
+    await using stand = await startStand()
+    await using opened = await stand.open('overview')
+    const { page } = opened
+    await page.locator('.live-sign.live').waitFor()
+    await page.context().clearCookies()
+    await goTo(page, 'usage?range=24h&by=client')
+    const key = page.getByLabel('Admin key')
+    await key.waitFor()
+    expect(await opened.findings()).toEqual([])
+    await key.fill('not-the-admin-key')
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByText('This is not the admin key.').waitFor()
+    await key.fill(adminKey)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByRole('heading', { level: 1, name: 'Usage' }).waitFor()
+    expect(page.url()).toContain('#usage?range=24h&by=client')
+    expect(await page.evaluate('JSON.stringify(localStorage) + JSON.stringify(sessionStorage)')).not.toContain(adminKey)
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await key.waitFor()
+  },
+  testMs,
+)
+
+inBrowser(
+  'states of credentials and an open breaker are told in words',
+  async () => {
+    await using stand = await startStand({
+      credentials: { 'sk-upstream-revoked-01': { kind: 'revoked' }, 'sk-upstream-broken-02': { kind: 'server_error' } },
+    })
+    for (let call = 0; call < 6; call++) await stand.chat()
+    await using opened = await stand.open('overview')
+    const { page } = opened
+    await page.locator('.dot-label', { hasText: '1 Blacklisted' }).waitFor()
+    await page.locator('.notice.warn', { hasText: 'simulated/gpt-4o: Open (until' }).waitFor()
+    expect(await page.getByRole('link', { name: 'Credentials' }).last().getAttribute('href')).toBe('#credentials')
+    await expectSound(opened)
   },
   testMs,
 )
@@ -281,8 +334,8 @@ inBrowser(
 /** As many calls as a test likes. */
 const roomy = {
   access: {
-    admin_key: 'admin-of-the-pages-00000001',
-    client_keys: [{ name: 'team', key: 'sk-client-of-the-pages-0001' }],
+    admin_key: adminKey,
+    client_keys: [{ name: 'team', key: clientKey }],
   },
 }
 

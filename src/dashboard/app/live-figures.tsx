@@ -63,7 +63,7 @@ export function LiveFigures({ live }: { readonly live: Live }) {
   const report = live.report.value
   const state = live.state.value
   return (
-    <section class={`card ${state === 'live' ? '' : 'is-stale'}`} aria-labelledby="now-title">
+    <section class={`card ${state === 'live' ? '' : 'is-old'}`} aria-labelledby="now-title">
       <header class="card-head">
         <h2 id="now-title">{text('now')}</h2>
         <LiveSign state={state} problem={live.problem.value} />
