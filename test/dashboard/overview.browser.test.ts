@@ -1,6 +1,7 @@
 /** The pages of numbers driven in a browser: overview, usage, requests. */
 import { expect, test } from 'bun:test'
 import type { Locator, Page } from 'playwright-core'
+import type { LiveReport } from '../../src/dashboard/app/reports.ts'
 import {
   adminKey,
   chromiumPath,
@@ -152,15 +153,24 @@ inBrowser(
 inBrowser(
   'states of credentials and an open breaker are told in words',
   async () => {
-    await using stand = await startStand({
-      credentials: { 'sk-upstream-revoked-01': { kind: 'revoked' }, 'sk-upstream-broken-02': { kind: 'server_error' } },
-    })
-    for (let call = 0; call < 6; call++) await stand.chat()
+    await using stand = await startStand()
+    await chatTimes(stand, 1)
+    const [call] = await listOf(stand)
+    const place = new URLSearchParams({ credential: call?.credential ?? '' })
+    const paused = await stand.admin(`/admin/pause?${place}`, { method: 'POST' })
+    expect(paused.status).toBe(200)
     await using opened = await stand.open('overview')
     const { page } = opened
-    await page.locator('.dot-label', { hasText: '1 Blacklisted' }).waitFor()
+    await page.locator('.dot-label', { hasText: '1 Paused' }).waitFor()
+    await page.locator('.dot-label', { hasText: '1 Healthy' }).waitFor()
+    await page.route('**/admin/live', async (route) => {
+      await route.fulfill({ contentType: 'text/event-stream', body: `data: ${JSON.stringify(troubledMoment)}\n\n` })
+    })
+    await setHidden(page, true)
+    await setHidden(page, false)
     await page.locator('.notice.warn', { hasText: 'simulated/gpt-4o: Open (until' }).waitFor()
-    expect(await page.getByRole('link', { name: 'Credentials' }).last().getAttribute('href')).toBe('#credentials')
+    await page.locator('.notice.bad', { hasText: 'Statistics are not being kept: the disk is full' }).waitFor()
+    expect(await page.locator('.dot-label').allTextContents()).toEqual(['0 Healthy', '2 Paused'])
     await expectSound(opened)
   },
   testMs,
@@ -331,6 +341,30 @@ inBrowser(
   testMs,
 )
 
+/** A moment as `/admin/live` tells it, which no upstream here brings about. */
+const nothingCounted = { count: 0, p50: null, p90: null, p95: null, p99: null }
+const troubledMoment: LiveReport = {
+  time: '2030-01-01T00:00:00.000Z',
+  in_flight: 0,
+  last_minute: {
+    requests: 0,
+    errors: 0,
+    aborted: 0,
+    requests_per_second: 0,
+    errors_per_second: 0,
+    input_tokens: 0,
+    output_tokens: 0,
+    cost_usd: 0,
+  },
+  first_byte_ms: nothingCounted,
+  duration_ms: nothingCounted,
+  seconds: { requests: [], errors: [] },
+  credentials: { healthy: 0, cooling: 0, blacklisted: 0, paused: 2 },
+  breakers: [{ target: 'simulated/gpt-4o', state: 'open', until: '2030-01-01T00:00:30.000Z' }],
+  store_problem: 'the disk is full',
+  calls: [],
+}
+
 /** As many calls as a test likes. */
 const roomy = {
   access: {
@@ -341,6 +375,7 @@ const roomy = {
 
 interface ListedCall {
   readonly id: string
+  readonly credential: string
   readonly attempts: number
 }
 

@@ -6,14 +6,14 @@ import { defineTexts } from './texts.ts'
 
 const text = defineTexts({
   en: {
-    store: 'Statistics are not being kept',
-    breakers: 'Circuit breakers',
+    store: 'Statistics are not being kept:',
+    breakers: 'Circuit breakers:',
     until: 'until {time}',
     state: '{target}: {state}',
   },
   zh: {
-    store: '统计数据无法保存',
-    breakers: '熔断器',
+    store: '统计数据无法保存：',
+    breakers: '熔断器：',
     until: '至 {time}',
     state: '{target}：{state}',
   },
