@@ -227,7 +227,7 @@ inBrowser(
   async () => {
     await using stand = await startStand()
     await chatTimes(stand, 3)
-    await using opened = await stand.open('usage?range=24h')
+    await using opened = await stand.open('usage?range=24h&measure=tokens')
     const { page } = opened
     await page.locator('.chart-legend li').first().waitFor()
     const box = () =>
@@ -237,9 +237,11 @@ inBrowser(
           chart.getBoundingClientRect().height,
           chart.querySelector('.chart-legend li')?.getBoundingClientRect().width,
         ])
+    const told = await page.locator('.chart-legend b').textContent()
     const before = await box()
     await page.locator('.chart-drawing .u-over').hover()
     await page.locator('.chart-time:not(:empty)').waitFor()
+    expect(await page.locator('.chart-legend b').textContent()).not.toBe(told)
     expect(await box()).toEqual(before)
     await page.getByText('Show the numbers').click()
     await page.locator('.chart-numbers tbody tr').nth(20).waitFor()
@@ -314,6 +316,13 @@ inBrowser(
     await page.keyboard.press('Escape')
     await dialog.waitFor({ state: 'detached' })
     expect(page.url()).not.toContain('id=')
+    expect(await page.evaluate(`document.activeElement?.getAttribute('href')`)).toContain(call.id)
+
+    // Going back closes it, too.
+    await page.keyboard.press('Enter')
+    await dialog.waitFor()
+    await page.goBack()
+    await dialog.waitFor({ state: 'detached' })
     expect(await page.evaluate(`document.activeElement?.getAttribute('href')`)).toContain(call.id)
 
     await page.getByLabel('Request ID').fill('req_unknown')
