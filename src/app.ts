@@ -13,6 +13,14 @@ import {
   recheckDocumentation,
   resumeDocumentation,
 } from './routes/admin-credentials.ts'
+import {
+  createKey,
+  createKeyDocumentation,
+  listKeys,
+  listKeysDocumentation,
+  revokeKey,
+  revokeKeyDocumentation,
+} from './routes/admin-keys.ts'
 import { adminLive, adminLiveDocumentation } from './routes/admin-live.ts'
 import { adminReload, adminReloadDocumentation } from './routes/admin-reload.ts'
 import {
@@ -153,6 +161,9 @@ export function createApp(parts: AppParts) {
     .post('/admin/pause', forOperator(pauseCredential(parts, true)), { parse: 'none', detail: pauseDocumentation })
     .post('/admin/resume', forOperator(pauseCredential(parts, false)), { parse: 'none', detail: resumeDocumentation })
     .post('/admin/recheck', forOperator(recheckCredential(parts)), { parse: 'none', detail: recheckDocumentation })
+    .get('/admin/keys', forOperator(listKeys(parts)), { detail: listKeysDocumentation })
+    .post('/admin/keys', forOperator(createKey(parts)), { parse: 'none', detail: createKeyDocumentation })
+    .delete('/admin/keys', forOperator(revokeKey(parts)), { parse: 'none', detail: revokeKeyDocumentation })
     .get('/admin/config', forOperator(adminConfig(parts)), { detail: adminConfigDocumentation })
     .get('/admin/requests', forOperator(adminRequests(parts)), { detail: adminRequestsDocumentation })
     .get('/admin/requests/:id', forOperator(adminRequest(parts)), { detail: adminRequestDocumentation })

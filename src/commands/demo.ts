@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { generateSecret } from '../config/generate-key.ts'
 import { type LoadResult, loadConfig } from '../config/load.ts'
 import { type Server, startServer } from '../server.ts'
 import { startOndemandDemo } from '../simulator/ondemand-scenario.ts'
@@ -9,7 +10,7 @@ import { startDemoUpstreams } from '../simulator/scenario.ts'
 import { startSciraDemo } from '../simulator/scira-scenario.ts'
 import { formatProblems } from './load-settings.ts'
 import { openLog } from './open-log.ts'
-import { generateSecret, runUntilStopped, startProblem, urlOf } from './serve.ts'
+import { runUntilStopped, startProblem, urlOf } from './serve.ts'
 import { type Flags, formatTable, type Terminal } from './terminal.ts'
 
 const defaultPort = 7860

@@ -1,13 +1,13 @@
 /** `any2api keys list|new|revoke`: client keys kept in the data directory. Works beside a running gateway, which notices. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { createStoredKey, generateKeyName, generateSecret } from '../config/generate-key.ts'
 import type { Limits } from '../domain.ts'
 import { databaseFileName, openDatabase, type StoreDatabase } from '../stores/database.ts'
 import { StoreError } from '../stores/store-error.ts'
 import { defaultStoreLimits } from '../stores/store-options.ts'
 import { readLimitFlags, showLimits } from './limit-flags.ts'
 import { loadSettings } from './load-settings.ts'
-import { createStoredKey, generateSecret } from './serve.ts'
 import { type Flags, formatTable, type Terminal } from './terminal.ts'
 
 export async function keys(terminal: Terminal, flags: Flags, words: readonly string[]): Promise<number> {
@@ -86,7 +86,7 @@ function act({ terminal, flags, database, action, name, limits }: KeyAction): nu
   const secret = generateSecret('client')
   const models = flags.models === undefined ? null : flags.models.split(',').map((pattern) => pattern.trim())
   const key = createStoredKey('client', secret, {
-    name: name ?? `client-${crypto.randomUUID().slice(0, 8)}`,
+    name: name ?? generateKeyName(),
     models,
     limits,
     isStateful: flags.stateful ?? null,

@@ -1,9 +1,9 @@
 /** `any2api serve`: runs the gateway until it is told to stop. */
 import { chmod, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { hashSecret, maskSecret } from '../config/credential.ts'
+import { createStoredKey, generateSecret } from '../config/generate-key.ts'
 import { showPath } from '../config/show-path.ts'
-import { type Config, noLimits } from '../domain.ts'
+import type { Config } from '../domain.ts'
 import { describeError, type Logger } from '../log.ts'
 import { type Server, type ServerOptions, startServer } from '../server.ts'
 import type { Store, StoredKey } from '../stores/store.ts'
@@ -149,24 +149,4 @@ async function giveKeys({ config, store, log, terminal }: KeyParts): Promise<voi
     log.info('keys generated; read them in this file, then delete it', { file: path, roles: wanted.join(', ') })
   }
   for (const { role, secret } of secrets) await store.addKey(createStoredKey(role, secret))
-}
-
-/** 256 bits; the prefix lets people and scanners see what it is. */
-export function generateSecret(role: StoredKey['role']): string {
-  const random = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('base64url')
-  return `${role === 'admin' ? 'admin' : 'sk'}-any2api-${random}`
-}
-
-export function createStoredKey(role: StoredKey['role'], secret: string, changes: Partial<StoredKey> = {}): StoredKey {
-  return {
-    name: role === 'admin' ? 'generated-admin' : 'generated',
-    role,
-    hash: hashSecret(secret),
-    label: maskSecret(secret),
-    models: null,
-    limits: noLimits,
-    isStateful: null,
-    createdAt: Date.now(),
-    ...changes,
-  }
 }

@@ -93,6 +93,11 @@ const clientKey = closed(
   { errorMessage: `must be a key in quotes, or { name, key, models, ${Object.keys(limits).join(', ')}, stateful }` },
 )
 
+const { name: keyName, models: keyModels, stateful: isKeyStateful } = clientKey.properties
+/** A client key that we generate: the secret is not theirs to choose. */
+export const newKeySchema = closed({ name: keyName, models: keyModels, ...limits, stateful: isKeyStateful })
+export type NewKeySettings = Static<typeof newKeySchema>
+
 const access = section({
   admin_key: Type.Optional(
     text({ description: 'Opens statistics and administration. Default: generated at first start.' }),

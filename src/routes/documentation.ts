@@ -47,6 +47,7 @@ export const errorAnswers = {
   401: { name: 'Unauthorized', description: 'No key was given, or not the right one' },
   403: { name: 'Forbidden', description: 'The key may not do this' },
   404: { name: 'NotFound', description: 'There is no such thing' },
+  409: { name: 'Conflict', description: 'What is there already is in the way' },
   413: { name: 'TooLarge', description: 'The body is larger than the operator allows' },
   429: {
     name: 'TooMany',

@@ -91,6 +91,12 @@ const errorExamples: Readonly<Record<string, { message: string; type: string; pa
     param: 'model',
     code: 'model_not_found',
   },
+  409: {
+    message: 'a key named alice is already there: revoke it or choose another name',
+    type: 'invalid_request_error',
+    param: 'name',
+    code: 'key_exists',
+  },
   413: {
     message: 'the request body is larger than 67108864 bytes',
     type: 'invalid_request_error',
