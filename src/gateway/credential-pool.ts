@@ -69,6 +69,7 @@ export interface PoolCounts {
 export interface CredentialStatus {
   readonly id: string
   readonly label: string
+  readonly kind: Credential['kind']
   /** Position in the settings, from 0. */
   readonly index: number
   readonly state: 'healthy' | 'cooling' | 'blacklisted' | 'paused'
@@ -493,6 +494,7 @@ export function createCredentialPool(parts: PoolParts): CredentialPool {
       return order.map((state) => ({
         id: state.credential.id,
         label: state.credential.label,
+        kind: state.credential.kind,
         index: state.index,
         state: stateOf(state),
         inFlight: state.inFlight,

@@ -78,6 +78,7 @@ function describeCredential(provider: string, credential: CredentialStatus) {
   const whole = credential.entries.find((entry) => entry.scope === '') ?? null
   return {
     label: credential.label,
+    kind: credential.kind,
     provider,
     index: credential.index,
     state: credential.state,
@@ -216,6 +217,7 @@ export const statsDocumentation = documentRoute({
         credentials: [
           {
             label: '1f0c9a3e…9abc',
+            kind: 'key',
             provider: 'openai',
             index: 0,
             state: 'cooling',

@@ -3,6 +3,7 @@ import { useSignal } from '@preact/signals'
 import type { ComponentType } from 'preact'
 import { useEffect } from 'preact/hooks'
 import { isSignedIn, signOut } from './api.ts'
+import { CredentialsPage } from './credentials-page.tsx'
 import { OverviewPage } from './overview-page.tsx'
 import { PageIcon } from './page-icon.tsx'
 import { PreferencePicker } from './preference-picker.tsx'
@@ -49,7 +50,7 @@ const pages: Readonly<Record<PageName, ComponentType>> = {
   overview: OverviewPage,
   usage: UsagePage,
   requests: RequestsPage,
-  credentials: () => <p>credentials</p>,
+  credentials: CredentialsPage,
   clients: () => <p>clients</p>,
   try: () => <p>try</p>,
   settings: () => <p>settings</p>,
