@@ -3,6 +3,7 @@ import { useSignal } from '@preact/signals'
 import type { ComponentType } from 'preact'
 import { useEffect } from 'preact/hooks'
 import { isSignedIn, signOut } from './api.ts'
+import { ClientsPage } from './clients-page.tsx'
 import { CredentialsPage } from './credentials-page.tsx'
 import { OverviewPage } from './overview-page.tsx'
 import { PageIcon } from './page-icon.tsx'
@@ -51,7 +52,7 @@ const pages: Readonly<Record<PageName, ComponentType>> = {
   usage: UsagePage,
   requests: RequestsPage,
   credentials: CredentialsPage,
-  clients: () => <p>clients</p>,
+  clients: ClientsPage,
   try: () => <p>try</p>,
   settings: () => <p>settings</p>,
 }
