@@ -61,17 +61,21 @@ export async function askJson<Answer>(path: string, wish: Ask = {}): Promise<Ans
 
 /** Server-sent events until the signal fires or the gateway ends them. Throws ApiError. */
 export async function readEvents(path: string, wish: Ask, onEvent: (data: string) => void): Promise<void> {
-  const response = await ask(path, { ...wish, isEndless: true })
+  await readEventsOf(await ask(path, { ...wish, isEndless: true }), onEvent)
+}
+
+/** The events of an answer that is at hand, to its end. */
+export async function readEventsOf(response: Response, onEvent: (data: string) => void): Promise<void> {
   if (response.body === null) return
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
   let rest = ''
   for (;;) {
     const { done, value } = await reader.read()
     if (done) return
-    const events = (rest + value).split('\n\n')
+    const events = (rest + value).split(/\r?\n\r?\n/)
     rest = events.pop() ?? ''
     for (const event of events) {
-      const lines = event.split('\n').filter((line) => line.startsWith('data:'))
+      const lines = event.split(/\r?\n/).filter((line) => line.startsWith('data:'))
       if (lines.length > 0) onEvent(lines.map((line) => line.slice(5).trimStart()).join('\n'))
     }
   }

@@ -10,8 +10,10 @@ import { PageIcon } from './page-icon.tsx'
 import { PreferencePicker } from './preference-picker.tsx'
 import { RequestsPage } from './requests-page.tsx'
 import { linkTo, type PageName, pageNames, route } from './route.ts'
+import { SettingsPage } from './settings-page.tsx'
 import { SignInPage } from './sign-in-page.tsx'
 import { defineTexts } from './texts.ts'
+import { TryPage } from './try-page.tsx'
 import { UsagePage } from './usage-page.tsx'
 
 const text = defineTexts({
@@ -53,8 +55,8 @@ const pages: Readonly<Record<PageName, ComponentType>> = {
   requests: RequestsPage,
   credentials: CredentialsPage,
   clients: ClientsPage,
-  try: () => <p>try</p>,
-  settings: () => <p>settings</p>,
+  try: TryPage,
+  settings: SettingsPage,
 }
 
 export function App() {
