@@ -150,9 +150,7 @@ export function TryPage() {
             />
             <CopyButton value={code} label={text('code')} />
           </div>
-          <pre class="code" role="region" aria-labelledby="code" tabIndex={0}>
-            {code}
-          </pre>
+          <pre class="code">{code}</pre>
         </section>
       </div>
       <section class="card" aria-labelledby="options">
