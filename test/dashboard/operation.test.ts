@@ -2,8 +2,8 @@
 import { expect, test } from 'bun:test'
 import { addBody, addEvent, emptyAnswer, isCut } from '../../src/dashboard/app/chat-answer.ts'
 import { emptyForm, keyWish, listClients } from '../../src/dashboard/app/client-list.ts'
+import { countdownText } from '../../src/dashboard/app/countdown-text.ts'
 import { groupCredentials, readCredentialFilter } from '../../src/dashboard/app/credential-list.ts'
-import { countdownText } from '../../src/dashboard/app/server-clock.ts'
 import { listSettings } from '../../src/dashboard/app/setting-list.ts'
 import type { CredentialReport, KeyReport } from '../../src/dashboard/app/state-reports.ts'
 

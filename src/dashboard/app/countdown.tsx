@@ -1,7 +1,7 @@
 /** How long until a time of the gateway's; counts down by itself. */
 import type { ReadonlySignal } from '@preact/signals'
+import { countdownText } from './countdown-text.ts'
 import { formatTime } from './format.ts'
-import { countdownText } from './server-clock.ts'
 import { defineTexts } from './texts.ts'
 
 const text = defineTexts({ en: { now: 'due now', in: '{time} left' }, zh: { now: '即将恢复', in: '剩余 {time}' } })

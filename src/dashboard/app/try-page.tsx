@@ -88,6 +88,70 @@ export function TryPage() {
   const code = codeSample(sample.value, shown, baseUrlOf(document.baseURI))
   return (
     <div class="try">
+      <section class="card options" aria-labelledby="options">
+        <h2 id="options">{text('options')}</h2>
+        <label class="field">
+          {text('model')}
+          <input
+            name="model"
+            list="models"
+            autocomplete="off"
+            placeholder={text('choose')}
+            value={form.value.model}
+            onInput={(event) => change({ model: event.currentTarget.value })}
+          />
+        </label>
+        <datalist id="models">
+          {models.value.value?.data.map(({ id }) => (
+            <option key={id} value={id} />
+          ))}
+        </datalist>
+        <p class="problem" role="alert">
+          {models.problem}
+        </p>
+        <label class="field">
+          {text('system')}
+          <textarea
+            name="system"
+            rows={4}
+            value={form.value.system}
+            onInput={(event) => change({ system: event.currentTarget.value })}
+          />
+        </label>
+        <label class="field">
+          {text('temperature')}
+          <input
+            name="temperature"
+            type="number"
+            min="0"
+            max="2"
+            step="0.1"
+            placeholder={text('default')}
+            value={form.value.temperature}
+            onInput={(event) => change({ temperature: event.currentTarget.value })}
+          />
+        </label>
+        <label class="field">
+          {text('maxTokens')}
+          <input
+            name="max_tokens"
+            type="number"
+            min="1"
+            step="1"
+            placeholder={text('default')}
+            value={form.value.maxTokens}
+            onInput={(event) => change({ maxTokens: event.currentTarget.value })}
+          />
+        </label>
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={form.value.isStream}
+            onChange={(event) => change({ isStream: event.currentTarget.checked })}
+          />
+          {text('stream')}
+        </label>
+      </section>
       <div class="stack">
         <section class="card" aria-labelledby="conversation">
           <div class="card-head">
@@ -153,70 +217,6 @@ export function TryPage() {
           <pre class="code">{code}</pre>
         </section>
       </div>
-      <section class="card" aria-labelledby="options">
-        <h2 id="options">{text('options')}</h2>
-        <label class="field">
-          {text('model')}
-          <input
-            name="model"
-            list="models"
-            autocomplete="off"
-            placeholder={text('choose')}
-            value={form.value.model}
-            onInput={(event) => change({ model: event.currentTarget.value })}
-          />
-        </label>
-        <datalist id="models">
-          {models.value.value?.data.map(({ id }) => (
-            <option key={id} value={id} />
-          ))}
-        </datalist>
-        <p class="problem" role="alert">
-          {models.problem}
-        </p>
-        <label class="field">
-          {text('system')}
-          <textarea
-            name="system"
-            rows={4}
-            value={form.value.system}
-            onInput={(event) => change({ system: event.currentTarget.value })}
-          />
-        </label>
-        <label class="field">
-          {text('temperature')}
-          <input
-            name="temperature"
-            type="number"
-            min="0"
-            max="2"
-            step="0.1"
-            placeholder={text('default')}
-            value={form.value.temperature}
-            onInput={(event) => change({ temperature: event.currentTarget.value })}
-          />
-        </label>
-        <label class="field">
-          {text('maxTokens')}
-          <input
-            name="max_tokens"
-            type="number"
-            min="1"
-            step="1"
-            placeholder={text('default')}
-            value={form.value.maxTokens}
-            onInput={(event) => change({ maxTokens: event.currentTarget.value })}
-          />
-        </label>
-        <label class="check">
-          <input
-            type="checkbox"
-            checked={form.value.isStream}
-            onChange={(event) => change({ isStream: event.currentTarget.checked })}
-          />
-          {text('stream')}
-        </label>
-      </section>
     </div>
   )
 }
