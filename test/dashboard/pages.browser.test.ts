@@ -1,6 +1,6 @@
 /** The pages of credentials, clients, trying and settings, driven in a browser. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { adminKey, chromiumPath, type Stand, startStand, tellWhenSkipped } from './browser.ts'
+import { adminKey, chromiumPath, goodSecret, type Stand, startStand, tellWhenSkipped } from './browser.ts'
 
 tellWhenSkipped('the pages of credentials, clients, trying and settings')
 
@@ -85,6 +85,32 @@ describe.skipIf(chromiumPath === null)('in a browser', () => {
       await page.getByRole('button', { name: 'Python' }).click()
       expect(await page.locator('pre.code').textContent()).toContain(`base_url="${stand.url}/v1"`)
       expect(opened.complaints).toEqual([])
+    },
+    deadlineMs,
+  )
+
+  test(
+    'an answer can be stopped, and one that its upstream breaks off is shown as cut',
+    async () => {
+      await using opened = await stand.open('try')
+      const { page } = opened
+      await page.fill('input[name=model]', 'gpt-4o')
+      const send = async (words: string) => {
+        await page.fill('textarea[name=message]', words)
+        await page.getByRole('button', { name: 'Send' }).click()
+      }
+      try {
+        stand.upstream.setBehaviour(goodSecret, { kind: 'good', text: 'one two three four five', delayMs: 400 })
+        await send('Slowly')
+        await page.locator('.content', { hasText: 'one' }).waitFor()
+        await page.getByRole('button', { name: 'Stop' }).click()
+        await page.locator('.answered').nth(0).getByText('Stopped').waitFor()
+        stand.upstream.setBehaviour(goodSecret, { kind: 'dying', afterChunks: 3 })
+        await send('Broken')
+        await page.locator('.answered').nth(1).getByText('Cut off').waitFor()
+      } finally {
+        stand.upstream.setBehaviour(goodSecret, { kind: 'good' })
+      }
     },
     deadlineMs,
   )
