@@ -92,25 +92,22 @@ describe.skipIf(chromiumPath === null)('in a browser', () => {
   test(
     'an answer can be stopped, and one that its upstream breaks off is shown as cut',
     async () => {
-      await using opened = await stand.open('try')
+      await using own = await startStand()
+      await using opened = await own.open('try')
       const { page } = opened
       await page.fill('input[name=model]', 'gpt-4o')
       const send = async (words: string) => {
         await page.fill('textarea[name=message]', words)
         await page.getByRole('button', { name: 'Send' }).click()
       }
-      try {
-        stand.upstream.setBehaviour(goodSecret, { kind: 'good', text: 'one two three four five', delayMs: 400 })
-        await send('Slowly')
-        await page.locator('.content', { hasText: 'one' }).waitFor()
-        await page.getByRole('button', { name: 'Stop' }).click()
-        await page.locator('.answered').nth(0).getByText('Stopped').waitFor()
-        stand.upstream.setBehaviour(goodSecret, { kind: 'dying', afterChunks: 3 })
-        await send('Broken')
-        await page.locator('.answered').nth(1).getByText('Cut off').waitFor()
-      } finally {
-        stand.upstream.setBehaviour(goodSecret, { kind: 'good' })
-      }
+      own.upstream.setBehaviour(goodSecret, { kind: 'good', text: 'one two three four five', delayMs: 400 })
+      await send('Slowly')
+      await page.locator('.content', { hasText: 'one' }).waitFor()
+      await page.getByRole('button', { name: 'Stop' }).click()
+      await page.locator('.answered').nth(0).getByText('Stopped').waitFor()
+      own.upstream.setBehaviour(goodSecret, { kind: 'dying', afterChunks: 3 })
+      await send('Broken')
+      await page.locator('.answered').nth(1).getByText('Cut off').waitFor()
     },
     deadlineMs,
   )
