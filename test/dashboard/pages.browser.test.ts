@@ -105,7 +105,7 @@ describe.skipIf(chromiumPath === null)('in a browser', () => {
       await page.locator('.content', { hasText: 'one' }).waitFor()
       await page.getByRole('button', { name: 'Stop' }).click()
       await page.locator('.answered').nth(0).getByText('Stopped').waitFor()
-      own.upstream.setBehaviour(goodSecret, { kind: 'dying', afterChunks: 3 })
+      own.upstream.setBehaviour(goodSecret, { kind: 'dying', afterChunks: 3, delayMs: 60 })
       await send('Broken')
       await page.locator('.answered').nth(1).getByText('Cut off').waitFor()
     },

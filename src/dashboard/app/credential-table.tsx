@@ -166,7 +166,7 @@ function CredentialRow({ row, now, onChange }: RowProps) {
   return (
     <tr>
       <td>
-        <code>{label}</code> <span class="quiet">{kindText(row.kind)}</span>
+        <code>{label}</code> <span class="quiet below">{kindText(row.kind)}</span>
       </td>
       <td>
         <StateBadge state={state} />{' '}
