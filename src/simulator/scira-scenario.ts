@@ -66,7 +66,7 @@ const DEMO_COOKIES: readonly (DemoCookie & { readonly account: SciraAccount })[]
   {
     cookie: 'better-auth.session_token=simulated-challenged-5e3b9f1a7d',
     name: 'challenged account',
-    description: 'gets the page of a bot check at every second call',
+    description: 'gets the page of a bot check at every second call; nobody is asked there for 30 seconds then',
     account: { kind: 'challenge', everyNth: 2, plan: 'pro', ...PACE },
   },
   {
