@@ -323,7 +323,7 @@ inBrowser(
     await dialog.waitFor()
     await page.goBack()
     await dialog.waitFor({ state: 'detached' })
-    expect(await page.evaluate(`document.activeElement?.getAttribute('href')`)).toContain(call.id)
+    await page.waitForFunction(`(document.activeElement?.getAttribute('href') ?? '').includes('${call.id}')`)
 
     await page.getByLabel('Request ID').fill('req_unknown')
     await page.getByRole('button', { name: 'Open' }).click()

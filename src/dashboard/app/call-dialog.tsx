@@ -76,8 +76,11 @@ export function CallDialog({ id }: { readonly id: string }) {
     const opener = document.activeElement
     dialog.current?.showModal()
     return () => {
-      // Gone without having been closed when the address changes: then nobody gives the focus back.
-      if (opener instanceof HTMLElement && opener.isConnected) opener.focus()
+      // Gone without having been closed when the address changes: then nobody gives the focus back. Not before the dialog is out of
+      // the page: until then everything outside of it takes no focus.
+      queueMicrotask(() => {
+        if (opener instanceof HTMLElement && opener.isConnected) opener.focus()
+      })
     }
   }, [])
 
