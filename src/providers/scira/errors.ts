@@ -27,7 +27,7 @@ export function classifyRefusal(refusal: Refusal): UpstreamError {
   const { headers, now, status } = refusal
   const said = readWords(refusal.text)
   if (isChallenge(refusal, said)) return challenge(status)
-  const [word = '', surface = ''] = (said?.code ?? '').split(':')
+  const [word = '', surface = ''] = cutSecrets(said?.code ?? '', refusal.credential).split(':')
   const isSignedIn = refusal.credential.kind === 'cookie'
   const row = rows.find((one) => (one.words.includes(word) || one.status === status) && fits(one, isSignedIn))
   const { kind, code, told = row?.status, isBlock } = row ?? otherwise(status)

@@ -146,11 +146,12 @@ test('a cookie, and each of its values, that Scira repeats is cut out', () => {
   const echoed = 'session=a-value-that-is-secret; theme=dark, or a-value-that-is-secret'
   const errors = [
     refusal(500, { code: 'x', message: echoed }, { credential: cookie }),
+    refusal(400, { code: echoed, message: '' }, { credential: cookie }),
     refusal(400, { code: 'bad_request:api', message: echoed, cause: echoed }, { credential: cookie }),
     classifyStreamError(echoed, cookie),
   ]
   for (const error of errors) {
-    const shown = error.message + Buffer.from(error.body?.bytes ?? []).toString()
+    const shown = error.message + error.code + Buffer.from(error.body?.bytes ?? []).toString()
     expect(shown).toContain('[credential]')
     expect(shown).not.toContain('a-value-that-is-secret')
   }
