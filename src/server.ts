@@ -157,7 +157,7 @@ async function startOn(store: Store, { config, loaded, log, load }: ServerOption
     })
   } catch (cause) {
     watcher.close()
-    gateway.close()
+    await gateway.close()
     throw cause
   }
   const listening = app.server
@@ -178,7 +178,7 @@ async function startOn(store: Store, { config, loaded, log, load }: ServerOption
         await finishes(listening.stop(true), forcedStopMs)
         await callsAreRecorded()
       }
-      gateway.close()
+      await gateway.close()
       await counter.close()
       await store.close().catch((error: unknown) => log.error('not everything was stored', describeError(error)))
       log.flush()

@@ -55,7 +55,8 @@ export interface Gateway {
   setPaused(credential: CredentialPlace, isPaused: boolean): boolean
   /** Makes excluded credentials available again, but not paused ones unless named; null: all. */
   reset(wish: { provider: string | null; credential: string | null }): { cleared: number; total: number }
-  close(): void
+  /** Resolves soon, when nothing is sent any more. */
+  close(): Promise<void>
 }
 
 export interface CredentialPlace {
@@ -345,9 +346,10 @@ export function createGateway(parts: GatewayParts): Gateway {
       if (credential === null) breakers.reset(provider)
       return { cleared, total }
     },
-    close() {
+    async close() {
       recheck.close()
       for (const provider of snapshot.providers) provider.close()
+      await Promise.all(snapshot.providers.map((provider) => provider.end?.()))
     },
   }
 }

@@ -16,6 +16,8 @@ export interface Provider {
   recheck(credential: Credential, signal: AbortSignal): Promise<boolean>
   /** Gives up pooled connections, when a reload has replaced the provider. */
   close(): void
+  /** When the program stops, after `close`: resolves soon, when nothing goes on in its name any more. Absent where nothing outlives a call. */
+  end?(): Promise<void>
 }
 
 /** One client request. */

@@ -410,6 +410,42 @@ describe('a client that leaves', () => {
   })
 })
 
+describe('a gateway that stops', () => {
+  const key = 'od-key-stopping'
+
+  test('has deleted the session of its last call before', async () => {
+    const deletion = { kind: 'good', headDelayMs: 100 } as const
+    await using pair = await startOndemand({
+      keys: { [key]: { kind: 'by_operation', operations: { delete: deletion }, text: 'Hello' } },
+    })
+    await completionOf(pair.chat('Hi'))
+    await pair.gateway.stop()
+    expect(pair.upstream.sessionsOf(key)).toEqual({ created: 1, deleted: 1, alive: 0 })
+    expect(pair.upstream.inFlight()).toBe(0)
+  })
+
+  test('tries a deletion that failed once more, without a pause', async () => {
+    const deletion = { kind: 'server_error' } as const
+    await using pair = await startOndemand({
+      keys: { [key]: { kind: 'by_operation', operations: { delete: deletion }, text: 'Hello' } },
+    })
+    await completionOf(pair.chat('Hi'))
+    await pair.gateway.stop()
+    expect(pair.upstream.requestsOf('delete')).toHaveLength(2)
+  })
+
+  test('does not wait long for a deletion that hangs, and breaks it off', async () => {
+    await using pair = await startOndemand({
+      keys: { [key]: { kind: 'by_operation', operations: { delete: { kind: 'hanging' } }, text: 'Hello' } },
+      provider: { requestTimeoutMs: 30_000 },
+    })
+    await completionOf(pair.chat('Hi'))
+    await pair.gateway.stop()
+    const deletion = await pair.upstream.waitFor((each) => each.method === 'DELETE' && each.isAborted, 4000)
+    expect(deletion.isFinished).toBe(false)
+  })
+})
+
 test('50 clients at once on 3 credentials: nobody hears another, every session goes, one sign-in for each account', async () => {
   await using pair = await startOndemand({
     keys: { one: { kind: 'good', delayMs: 1 } },

@@ -134,8 +134,8 @@ export async function startGateway({
       return memory.records
     },
     async stop() {
-      gateway.close()
       await app.server?.stop(true)
+      await gateway.close()
     },
   }
 }

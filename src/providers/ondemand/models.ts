@@ -12,7 +12,7 @@ import { UpstreamError } from '../../errors.ts'
 import { isRecord } from '../../formats/is-record.ts'
 import type { Model } from '../provider.ts'
 import type { Authorized } from './authorized.ts'
-import { noSignal, type OpenRequest, parsed, raced, readText } from './send-request.ts'
+import { type OpenRequest, parsed, raced, readText } from './send-request.ts'
 import type { SignIn } from './sign-in.ts'
 
 export interface Endpoint {
@@ -55,12 +55,14 @@ export interface ModelsParts {
   readonly open: OpenRequest
   readonly authorized: Authorized
   readonly signIn: SignIn
+  /** Ends what is under way. */
+  readonly lasting: AbortSignal
 }
 
 const failedMs = 30_000
 
 export function createModels(parts: ModelsParts): Models {
-  const { config, catalogues, clock } = parts
+  const { config, catalogues, clock, lasting: signal } = parts
   const configured = new Map(Object.entries(config.models).map(([name, id]) => [normalized(name), id]))
 
   function stateOf(): CatalogueState {
@@ -82,7 +84,6 @@ export function createModels(parts: ModelsParts): Models {
 
   /** Never throws: without a catalogue the tables still serve. */
   async function fetchCatalogue(credential: Credential, state: CatalogueState): Promise<void> {
-    const signal = noSignal()
     try {
       const response = await openCatalogue(credential, signal)
       const endpoints = response === null ? null : readEndpoints(parsed(await readText(response, signal)))

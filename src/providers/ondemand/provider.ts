@@ -11,6 +11,7 @@ import { droppedHeader } from '../text-tools/find-unsupported.ts'
 import { createConversationParser, isUsageWanted } from '../text-tools/prepare-conversation.ts'
 import { asRefusal, refuseUnsupported } from '../text-tools/refuse-request.ts'
 import { createAuthorized } from './authorized.ts'
+import { type Background, createBackground } from './background.ts'
 import { nameConversation, splitConversation } from './convert.ts'
 import { classifyRefusal } from './errors.ts'
 import { createEventSource } from './event-source.ts'
@@ -25,6 +26,7 @@ interface Memory {
   readonly accounts: Accounts
   readonly catalogues: Catalogues
   readonly sessions: SessionMemory
+  readonly background: Background
   /** Providers that use it; while a reload is under way there are two. */
   users: number
 }
@@ -39,11 +41,13 @@ export function createOndemandProvider(
 ): Provider {
   const memory = (previous === null ? undefined : memories.get(previous)) ?? createMemory()
   memory.users++
+  const { background } = memory
+  const lasting = background.signal
   const { open, send, close } = createRequests(config, clock)
-  const signIn = createSignIn({ config, accounts: memory.accounts, clock, send })
+  const signIn = createSignIn({ config, accounts: memory.accounts, clock, send, lasting })
   const authorized = createAuthorized({ config, clock, open, signIn })
-  const sessions = createSessions({ config, memory: memory.sessions, clock, authorized })
-  const models = createModels({ config, catalogues: memory.catalogues, clock, open, authorized, signIn })
+  const sessions = createSessions({ config, memory: memory.sessions, clock, authorized, background })
+  const models = createModels({ config, catalogues: memory.catalogues, clock, open, authorized, signIn, lasting })
 
   async function chat(call: Call, attempt: Attempt): Promise<Response> {
     const prepared = prepareQuery(call, config)
@@ -167,6 +171,7 @@ export function createOndemandProvider(
       if (memory.users === 0) sessions.dropAll()
       close()
     },
+    end: background.end,
   }
   memories.set(provider, memory)
   return provider
@@ -192,7 +197,13 @@ interface Question {
 }
 
 function createMemory(): Memory {
-  return { accounts: new Map(), catalogues: new Map(), sessions: createSessionMemory(), users: 0 }
+  return {
+    accounts: new Map(),
+    catalogues: new Map(),
+    sessions: createSessionMemory(),
+    background: createBackground(),
+    users: 0,
+  }
 }
 
 /** A session that upstream has forgotten answers so; which of the two nobody has recorded. */

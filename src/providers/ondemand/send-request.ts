@@ -156,11 +156,6 @@ export function raced<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   })
 }
 
-/** For what goes on after the one who asked has left. */
-export function noSignal(): AbortSignal {
-  return new AbortController().signal
-}
-
 function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 }

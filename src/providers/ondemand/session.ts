@@ -11,7 +11,8 @@ import type { Credential, OndemandProviderConfig } from '../../domain.ts'
 import { UpstreamError } from '../../errors.ts'
 import { isRecord } from '../../formats/is-record.ts'
 import type { Authorized } from './authorized.ts'
-import { noSignal, parsed, raced, readText } from './send-request.ts'
+import type { Background } from './background.ts'
+import { parsed, raced, readText } from './send-request.ts'
 
 export interface Sessions {
   /** A new one. Throws UpstreamError. */
@@ -49,6 +50,7 @@ export interface SessionsParts {
   readonly memory: SessionMemory
   readonly clock: Clock
   readonly authorized: Authorized
+  readonly background: Background
 }
 
 const maxIdleSessions = 10_000
@@ -58,9 +60,9 @@ const maxWaitingDeletions = 10_000
 const deletionTries = 2
 const deletionPauseMs = 1000
 
-export function createSessions({ config, memory, clock, authorized }: SessionsParts): Sessions {
+export function createSessions({ config, memory, clock, authorized, background }: SessionsParts): Sessions {
   async function create(credential: Credential, patience: AbortSignal): Promise<Session> {
-    const signal = noSignal()
+    const { signal } = background
     const plugins = config.pluginField === 'omit' ? {} : { [config.pluginField]: config.plugins }
     const response = await authorized.open(
       {
@@ -82,7 +84,8 @@ export function createSessions({ config, memory, clock, authorized }: SessionsPa
   }
 
   function drop(session: Session): void {
-    if (!config.session.isDeleted || memory.waiting.length >= maxWaitingDeletions) return
+    const isTooLate = background.signal.aborted
+    if (!config.session.isDeleted || memory.waiting.length >= maxWaitingDeletions || isTooLate) return
     memory.waiting.push(() => remove(session))
     work()
   }
@@ -92,10 +95,11 @@ export function createSessions({ config, memory, clock, authorized }: SessionsPa
       const next = memory.waiting.shift()
       if (next === undefined) return
       memory.deleting++
-      next().finally(() => {
+      const removed = next().finally(() => {
         memory.deleting--
         work()
       })
+      background.awaited(removed)
     }
   }
 
@@ -106,11 +110,11 @@ export function createSessions({ config, memory, clock, authorized }: SessionsPa
     for (let left = deletionTries; left > 0; left--) {
       try {
         const request = { method: 'DELETE' as const, base: 'chat' as const, path, headers: {}, body: null, deadlineMs }
-        await authorized.open(request, { credential, signal: noSignal() })
+        await authorized.open(request, { credential, signal: background.signal })
         return
       } catch (cause) {
         if (!(cause instanceof UpstreamError) || cause.code === 'not_found' || left === 1) return
-        await clock.sleep(deletionPauseMs)
+        await clock.sleep(deletionPauseMs, background.hurry)
       }
     }
   }
@@ -133,11 +137,11 @@ export function createSessions({ config, memory, clock, authorized }: SessionsPa
   return {
     async create(credential, signal) {
       // Not tied to the caller's signal: of a session whose creation was broken off nobody would know the id to delete.
-      const creating = create(credential, signal)
+      const creating = background.awaited(create(credential, signal))
       try {
         return await raced(creating, signal)
       } catch (cause) {
-        creating.then(drop, () => {})
+        background.awaited(creating.then(drop, () => {}))
         throw cause
       }
     },

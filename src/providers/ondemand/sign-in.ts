@@ -8,7 +8,7 @@ import type { Clock } from '../../clock.ts'
 import type { Credential, OndemandProviderConfig } from '../../domain.ts'
 import { UpstreamError } from '../../errors.ts'
 import { classifyRefusal } from './errors.ts'
-import { noSignal, raced, type SendRequest } from './send-request.ts'
+import { raced, type SendRequest } from './send-request.ts'
 
 export interface Token {
   /** Bearer token of every call. */
@@ -48,12 +48,14 @@ export interface SignInParts {
   readonly accounts: Accounts
   readonly clock: Clock
   readonly send: SendRequest
+  /** Ends what is under way. */
+  readonly lasting: AbortSignal
 }
 
 const expiryMarginMs = 60_000
 const rejectionsForLongRest = 2
 
-export function createSignIn({ config, accounts, clock, send }: SignInParts): SignIn {
+export function createSignIn({ config, accounts, clock, send, lasting }: SignInParts): SignIn {
   function stateOf(credential: Credential): AccountState {
     // Another address is another service: its tokens are not for this one.
     const key = `${config.authBase}\n${credential.id}`
@@ -159,7 +161,7 @@ export function createSignIn({ config, accounts, clock, send }: SignInParts): Si
       method: 'POST',
       url: config.authBase + path,
       ...request,
-      signal: noSignal(),
+      signal: lasting,
       deadlineMs: config.requestTimeoutMs,
       isAccount: true,
     })
