@@ -1,0 +1,187 @@
+/** Starts every subject, measures the chosen cases in an order in which none spoils the next, and gives back all figures. */
+import { cpus, release, totalmem } from 'node:os'
+import { join, resolve } from 'node:path'
+import { expectCacheHits } from './call-load.ts'
+import { callCase, lanesOf, latencyCase, pacedCase } from './cases.ts'
+import { fileLimit, output } from './children.ts'
+import { type CaseFigures, type Figures, type Group, groups, type LaneFigures } from './figures.ts'
+import { formatBytes } from './format-figures.ts'
+import type { Options } from './options.ts'
+import { type Peers, startPeers } from './peers.ts'
+import { residentBytes } from './process-usage.ts'
+import { createProgress } from './progress.ts'
+import { type Case, type Lane, measureInTurn, plannedSeconds } from './rounds.ts'
+import { redirectedModel, type Subject, startGateway, startMock, startNginx } from './subjects.ts'
+
+const startSeconds = 0.4
+const few = { promptBytes: 200 }
+const many = { promptBytes: 1_000_000 }
+
+export async function measureAll(options: Options, directory: string): Promise<Figures> {
+  const { plan } = options
+  const binary = resolve(options.binary)
+  if (!(await Bun.file(binary).exists())) throw new Error(`${binary} does not exist: run \`bun run build\` first`)
+  const notMeasured: string[] = []
+  const isChosen = (group: Group) => options.only.includes(group) && (hasWrk || !needsWrk.includes(group))
+  if (!hasWrk) notMeasured.push(`${needsWrk.join(', ')}: wrk is not on the path`)
+
+  const mock = await startMock()
+  const start = (name: string, more: object = {}) =>
+    startGateway({ name, binary, directory: join(directory, name), upstreamPort: mock.port, ...more })
+  const gateway = await start('any2api')
+  const subjects: Subject[] = [mock]
+  if (Bun.which('nginx') === null) notMeasured.push('nginx, and everything relative to it: it is not on the path')
+  else subjects.push(await startNginx(join(directory, 'nginx'), mock.port))
+  subjects.push(gateway)
+  if (options.before !== undefined) subjects.push(await start('any2api before', { binary: resolve(options.before) }))
+  const peers: Peers = options.hasPeers
+    ? await startPeers(join(directory, 'peers'), mock.port)
+    : { subjects: [], missing: [] }
+  if (!options.hasPeers) notMeasured.push('other gateways: `--no-peers`')
+  subjects.push(...peers.subjects)
+  const tenCredentials = isChosen('credentials') ? [await start('10 credentials', { credentials: 10 })] : []
+  const manyCredentials = isChosen('credentials') ? [await start('10,000 credentials', { credentials: 10_000 })] : []
+  const cached = isChosen('cache') ? [await start('answer from the cache', { isCacheOn: true })] : []
+  for (const subject of cached) await expectCacheHits(subject, few)
+
+  // Memory wants a gateway that has done nothing else; streams come next, then what uses gateways of its own while memory settles.
+  const streams = pacedCases().filter(isCaseChosen)
+  const others = [
+    calls('credentials', '200 B, 10 connections', lanesOf([...tenCredentials, ...manyCredentials], few), 10),
+    calls('cache', '200 B, 10 connections', lanesOf([gateway, ...cached], few), 10),
+  ].filter(isCaseChosen)
+  const rest = [latencyCase(subjects), ...callCases(), redirectCase()].filter(isCaseChosen)
+
+  const settleSeconds = isChosen('memory') ? plan.settleSeconds : 0
+  const afterSeconds = isChosen('memory') && streams.length > 0 ? plan.afterSeconds : 0
+  const startsSeconds = isChosen('start') ? (plan.starts + 1) * startSeconds : 0
+  const othersSeconds = secondsOf(others) + startsSeconds
+  const progress = createProgress(
+    settleSeconds + secondsOf(streams) + Math.max(afterSeconds, othersSeconds) + secondsOf(rest),
+  )
+
+  const memory = subjects.map((subject) => ({ subject, samples: {} as Record<string, number[]> }))
+  const readMemory = (name: string) => {
+    for (const { subject, samples } of memory) samples[name] = [residentBytes(subject.pids)]
+  }
+  const cases: CaseFigures[] = []
+  const run = async (several: readonly Case[]) => {
+    for (const one of several) cases.push(await measureInTurn(one, progress))
+  }
+
+  progress.step('memory, at rest', settleSeconds)
+  await Bun.sleep(settleSeconds * 1_000)
+  readMemory('idleBytes')
+  await run(streams)
+  const streamsEnded = performance.now()
+  await run(others)
+  for (const subject of [...tenCredentials, ...manyCredentials, ...cached]) await subject.stop()
+  if (isChosen('start')) cases.push(await measureStarts())
+  progress.step('memory, after the streams', Math.max(0, afterSeconds - othersSeconds))
+  await Bun.sleep(Math.max(0, streamsEnded + afterSeconds * 1_000 - performance.now()))
+  if (afterSeconds > 0) readMemory('afterStreamsBytes')
+  await run(rest)
+  readMemory('endBytes')
+  progress.end()
+  if (isChosen('memory')) {
+    for (const { subject, samples } of memory)
+      if (subject.programBytes !== undefined) samples.programBytes = [subject.programBytes]
+    const lanes = memory.map(({ subject, samples }) => lane(subject.name, samples))
+    cases.push({ group: 'memory', name: 'resident', lanes })
+  }
+  for (const subject of peers.subjects) await subject.stop()
+
+  return {
+    date: new Date().toISOString(),
+    commit: await commit(),
+    machine: {
+      processor: cpus()[0]?.model ?? 'unknown',
+      cores: cpus().length,
+      memoryBytes: totalmem(),
+      kernel: release(),
+    },
+    versions: Object.fromEntries(subjects.map((subject) => [subject.name, subject.version ?? 'unknown'])),
+    options: { rounds: plan.rounds, seconds: plan.seconds, isQuick: options.isQuick },
+    cases,
+    missing: peers.missing,
+    notMeasured: [...notMeasured, ...groups.filter((group) => !options.only.includes(group))],
+  }
+
+  function isCaseChosen({ group }: Case): boolean {
+    return isChosen(group)
+  }
+
+  function calls(group: Group, name: string, lanes: readonly Lane[], connections: number): Case {
+    return callCase({ group, name, lanes, connections, rounds: plan.rounds, seconds: plan.seconds, directory })
+  }
+
+  function callCases(): Case[] {
+    const json = plan.promptBytes.flatMap((promptBytes) =>
+      plan.connections.map((connections) =>
+        calls('json', sizeName(promptBytes, connections), lanesOf(subjects, { promptBytes }), connections),
+      ),
+    )
+    const unpaced = plan.connections.map((connections) =>
+      calls('streams', `${connections} connections`, lanesOf(subjects, { ...few, isStreamed: true }), connections),
+    )
+    return [...json, ...unpaced]
+  }
+
+  function pacedCases(): Case[] {
+    const isPossible = plan.paced.filter(({ streams }) => fileLimit >= 2 * streams + 1_000)
+    for (const { streams } of plan.paced.filter((size) => !isPossible.includes(size)))
+      notMeasured.push(`${streams} streams at once: a process may open only ${fileLimit} files (\`ulimit -Hn\`)`)
+    return isPossible.map((size) => pacedCase(subjects, mock, size))
+  }
+
+  function redirectCase(): Case {
+    const lanes = [
+      { name: '200 B', subject: gateway, call: few },
+      { name: '200 B, redirected', subject: gateway, call: { ...few, model: redirectedModel } },
+      { name: '1 MB', subject: gateway, call: many },
+      { name: '1 MB, redirected', subject: gateway, call: { ...many, model: redirectedModel } },
+    ]
+    return calls('redirect', '10 connections', lanes, 10)
+  }
+
+  /** The gateway's first start, which makes the data directory, is not counted. The others have been started once. */
+  async function measureStarts(): Promise<CaseFigures> {
+    const times: number[] = []
+    for (let count = 0; count <= plan.starts; count++) {
+      progress.step(`start to first answer, ${count} of ${plan.starts}`, startSeconds)
+      const started = await start('start')
+      if (count > 0) times.push(started.startMs)
+      await started.stop()
+    }
+    const lanes = subjects
+      .filter(({ startMs }) => startMs !== undefined)
+      .map(({ name, startMs = 0 }) => lane(name, { startMs: name === gateway.name ? times : [startMs] }))
+    return { group: 'start', name: 'to first answer', lanes }
+  }
+}
+
+const needsWrk: readonly Group[] = ['json', 'streams', 'credentials', 'redirect', 'cache']
+const hasWrk = Bun.which('wrk') !== null
+
+function lane(name: string, samples: Record<string, number[]>): LaneFigures {
+  return { name, samples, errors: 0, faults: {} }
+}
+
+function secondsOf(cases: readonly Case[]): number {
+  return cases.reduce((seconds, one) => seconds + plannedSeconds(one), 0)
+}
+
+function sizeName(promptBytes: number, connections: number): string {
+  return `${formatBytes(promptBytes)}, ${connections} connections`
+}
+
+async function commit(): Promise<string> {
+  try {
+    const root = join(import.meta.dir, '..')
+    const name = await output(['git', '-C', root, 'rev-parse', '--short', 'HEAD'], 5_000)
+    const changes = await output(['git', '-C', root, 'status', '--porcelain', '--', 'src'], 5_000)
+    return `${name.trim()}${changes.trim() === '' ? '' : '+'}`
+  } catch {
+    return 'unknown'
+  }
+}
