@@ -1,13 +1,13 @@
 /** How figures are written for people. */
 import type { Spread } from './statistics.ts'
 
-/** With as many decimals as say something: three digits in all, but no decimals above 100. */
+/** With as many decimals as say something: none above 100, three below 0.1. */
 export function formatNumber(value: number): string {
   if (!Number.isFinite(value)) return '–'
   const size = Math.abs(value)
   if (size >= 99.95) return Math.round(value).toLocaleString('en')
   if (size >= 9.995) return value.toFixed(1)
-  return value.toFixed(2)
+  return value.toFixed(size >= 0.0995 || size === 0 ? 2 : 3)
 }
 
 /** Of 1,000 bytes and more without decimals. */

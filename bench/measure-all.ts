@@ -2,7 +2,7 @@
 import { cpus, release, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import { expectCacheHits } from './call-load.ts'
-import { callCase, lanesOf, latencyCase, pacedCase } from './cases.ts'
+import { callCase, lanesOf, latencyCase, pacedCase, warmUp } from './cases.ts'
 import { fileLimit, output } from './children.ts'
 import { type CaseFigures, type Figures, type Group, groups, type LaneFigures } from './figures.ts'
 import { formatBytes } from './format-figures.ts'
@@ -14,6 +14,7 @@ import { type Case, type Lane, measureInTurn, plannedSeconds } from './rounds.ts
 import { redirectedModel, type Subject, startGateway, startMock, startNginx } from './subjects.ts'
 
 const startSeconds = 0.4
+const warmUpSeconds = 4
 const few = { promptBytes: 200 }
 const many = { promptBytes: 1_000_000 }
 
@@ -37,6 +38,8 @@ export async function measureAll(options: Options, directory: string): Promise<F
   const peers: Peers = options.hasPeers
     ? await startPeers(join(directory, 'peers'), mock.port)
     : { subjects: [], missing: [] }
+  const leftOut = groups.filter((group) => !options.only.includes(group))
+  if (leftOut.length > 0) notMeasured.push(`left out by \`--only\`: ${leftOut.join(', ')}`)
   if (!options.hasPeers) notMeasured.push('other gateways: `--no-peers`')
   subjects.push(...peers.subjects)
   const tenCredentials = isChosen('credentials') ? [await start('10 credentials', { credentials: 10 })] : []
@@ -55,14 +58,27 @@ export async function measureAll(options: Options, directory: string): Promise<F
   const settleSeconds = isChosen('memory') ? plan.settleSeconds : 0
   const afterSeconds = isChosen('memory') && streams.length > 0 ? plan.afterSeconds : 0
   const startsSeconds = isChosen('start') ? (plan.starts + 1) * startSeconds : 0
-  const othersSeconds = secondsOf(others) + startsSeconds
+  const othersSeconds = warmUpSeconds * (others.length > 0 ? 4 : 0) + secondsOf(others) + startsSeconds
   const progress = createProgress(
-    settleSeconds + secondsOf(streams) + Math.max(afterSeconds, othersSeconds) + secondsOf(rest),
+    settleSeconds +
+      secondsOf(streams) +
+      Math.max(afterSeconds, othersSeconds) +
+      warmUpSeconds * (rest.length > 0 ? subjects.length : 0) +
+      secondsOf(rest),
   )
 
   const memory = subjects.map((subject) => ({ subject, samples: {} as Record<string, number[]> }))
   const readMemory = (name: string) => {
     for (const { subject, samples } of memory) samples[name] = [residentBytes(subject.pids)]
+  }
+  const warm = new Set<Subject>()
+  const warmUpAll = async (several: readonly Subject[], before: readonly Case[]) => {
+    if (!hasWrk || before.length === 0) return
+    for (const subject of several) {
+      progress.step(`calls to warm up, ${subject.name}`, warmUpSeconds)
+      if (!warm.has(subject)) await warmUp(subject, directory)
+      warm.add(subject)
+    }
   }
   const cases: CaseFigures[] = []
   const run = async (several: readonly Case[]) => {
@@ -74,12 +90,14 @@ export async function measureAll(options: Options, directory: string): Promise<F
   readMemory('idleBytes')
   await run(streams)
   const streamsEnded = performance.now()
+  await warmUpAll([gateway, ...tenCredentials, ...manyCredentials, ...cached], others)
   await run(others)
   for (const subject of [...tenCredentials, ...manyCredentials, ...cached]) await subject.stop()
   if (isChosen('start')) cases.push(await measureStarts())
   progress.step('memory, after the streams', Math.max(0, afterSeconds - othersSeconds))
   await Bun.sleep(Math.max(0, streamsEnded + afterSeconds * 1_000 - performance.now()))
   if (afterSeconds > 0) readMemory('afterStreamsBytes')
+  await warmUpAll(subjects, rest)
   await run(rest)
   readMemory('endBytes')
   progress.end()
@@ -104,7 +122,7 @@ export async function measureAll(options: Options, directory: string): Promise<F
     options: { rounds: plan.rounds, seconds: plan.seconds, isQuick: options.isQuick },
     cases,
     missing: peers.missing,
-    notMeasured: [...notMeasured, ...groups.filter((group) => !options.only.includes(group))],
+    notMeasured,
   }
 
   function isCaseChosen({ group }: Case): boolean {
@@ -112,7 +130,9 @@ export async function measureAll(options: Options, directory: string): Promise<F
   }
 
   function calls(group: Group, name: string, lanes: readonly Lane[], connections: number): Case {
-    return callCase({ group, name, lanes, connections, rounds: plan.rounds, seconds: plan.seconds, directory })
+    // So that enough of the long ones come to an end.
+    const seconds = lanes.some(({ call }) => call.promptBytes >= many.promptBytes) ? 2 * plan.seconds : plan.seconds
+    return callCase({ group, name, lanes, connections, rounds: plan.rounds, seconds, directory })
   }
 
   function callCases(): Case[] {

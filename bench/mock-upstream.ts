@@ -143,6 +143,7 @@ function beginStream(socket: Socket<Connection>, kind: PacedStream): void {
   const stream = { socket, kind, nextDelta: 0 }
   socket.data.stream = stream
   send(socket, kind.begin)
+  sendNext(stream)
   runningStreams += 1
   if (timer === null) {
     lastTick = Math.floor(performance.now())

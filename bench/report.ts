@@ -1,7 +1,7 @@
 /** Makes Markdown of the figures of a run, and writes it into a README between two marks, with the pictures beside it. */
 import { writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { type Bar, barsOf } from './bars.ts'
+import { type Bar, barsOf, comparePeers } from './bars.ts'
 import { charts } from './charts.ts'
 import type { CaseFigures, Figures, Group, LaneFigures } from './figures.ts'
 import { formatBytes, formatNumber, formatSpread } from './format-figures.ts'
@@ -24,13 +24,19 @@ export function insertResults(text: string, results: string): string {
   const begin = text.indexOf(beginMark)
   const end = text.indexOf(endMark)
   if (begin === -1 || end < begin) throw new Error(`no place for the results: expected ${beginMark} … ${endMark}`)
-  return `${text.slice(0, begin + beginMark.length)}\n\n${results}\n${text.slice(end)}`
+  return `${text.slice(0, begin + beginMark.length)}\n\n${results.trim()}\n\n${text.slice(end)}`
 }
 
 export function markdownReport(figures: Figures): string {
   const sections = [
     introduction(figures),
     section('Bars', barTable(barsOf(figures))),
+    section(
+      'Where another gateway is ahead',
+      comparePeers(figures)
+        .behind.map((text) => `- ${text}`)
+        .join('\n'),
+    ),
     section('One connection, one call after the other', latencyTable(figures)),
     section('CPU of a call, relative to nginx', relativeTable(figures, 'cpuUs')),
     section(
