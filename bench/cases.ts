@@ -53,7 +53,8 @@ export async function warmUp(subject: Subject, directory: string): Promise<void>
 /** As many calls as the subject can answer on some connections: processor time of each call, throughput, latency. */
 export function callCase(options: CallCaseOptions): Case {
   const { group, name, lanes, rounds, seconds, connections, directory } = options
-  return { group, name, lanes, rounds, hasWarmUp: true, secondsPerRound: seconds + 0.5, measure }
+  const hasWarmUp = lanes.some(({ call }) => call.promptBytes > 200)
+  return { group, name, lanes, rounds, hasWarmUp, secondsPerRound: seconds + 0.4, measure }
 
   async function measure({ subject, call }: Lane): Promise<Sample> {
     await callOnce(subject, call)
@@ -104,7 +105,7 @@ export function pacedCase(
     lanes: lanesOf(subjects, { promptBytes: 200, isStreamed: true, isPaced: true }),
     rounds,
     hasWarmUp: !isMany,
-    secondsPerRound: isMany ? 7 : 3.5,
+    secondsPerRound: isMany ? 6 : 3,
     measure: (lane) => measurePaced(lane, mock, streams),
   }
 }
@@ -130,7 +131,10 @@ async function measurePaced({ subject, call }: Lane, mock: Subject, streams: num
   const result = await loadStreams(load).finally(() => clearInterval(sampler))
   const machineIdle = idleShare(before.machine, machineTime())
   await Bun.sleep(settleMs)
-  if (result.wallMs >= streamDeadlineMs && result.whole === 0) throw new Error('no stream was whole within 30 s')
+  if (result.whole === 0) {
+    const faults = Object.entries(result.faults).map(([fault, count]) => `${fault} (${count} times)`)
+    throw new Error(`no stream was whole: ${faults.join('; ')}`)
+  }
   const figures = {
     whole: result.whole,
     atOnce: result.atOnce,

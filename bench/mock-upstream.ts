@@ -17,7 +17,7 @@ import {
 import { systemMicroseconds } from './system-clock.ts'
 
 /** What is looked at of a long body: members stand before or behind the long text. */
-const sampleLength = 2_048
+const sampleLength = 512
 const maxHeadLength = 65_536
 const maxUnsentBytes = 1 << 20
 
@@ -108,11 +108,17 @@ function readBody(request: Request, input: Buffer): Buffer {
 }
 
 function answer(socket: Socket<Connection>, request: Request): void {
+  if (request.isGet) {
+    send(socket, modelsAnswer)
+    return
+  }
   const text = request.first + request.last
+  if (!/"stream"\s*:\s*true/.test(text)) {
+    send(socket, completionAnswer)
+    return
+  }
   const kind = /"include_usage"\s*:\s*true/.test(text) ? 'withUsage' : 'plain'
-  if (request.isGet) send(socket, modelsAnswer)
-  else if (!/"stream"\s*:\s*true/.test(text)) send(socket, completionAnswer)
-  else if (text.includes(pacedMark)) beginStream(socket, paced[kind])
+  if (text.includes(pacedMark)) beginStream(socket, paced[kind])
   else send(socket, unpaced[kind])
 }
 

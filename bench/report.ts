@@ -137,6 +137,7 @@ function latencyCell(lane: LaneFigures): string {
 
 function pacedTable(one: CaseFigures): string {
   const direct = one.lanes.find(({ name }) => name === 'direct')
+  const streams = Number.parseInt(one.name, 10)
   const rows = one.lanes.map((lane) => {
     const median = (figure: string) => spreadOf(lane, figure).median
     const pair = (first: string, second: string) => `${formatNumber(median(first))} / ${formatNumber(median(second))}`
@@ -148,7 +149,7 @@ function pacedTable(one: CaseFigures): string {
     }
     return [
       lane.name,
-      (lane.samples.whole ?? []).join(', '),
+      wholeCell(lane.samples.whole ?? [], streams),
       pair('firstEventP50Ms', 'firstEventP99Ms'),
       added('firstEventP99Ms'),
       pair('delayP50Ms', 'delayP99Ms'),
@@ -174,6 +175,11 @@ function pacedTable(one: CaseFigures): string {
     'upstream / client busy / machine idle',
   ]
   return markdownTable([header, ...rows])
+}
+
+function wholeCell(rounds: readonly number[], streams: number): string {
+  if (rounds.length === 0) return '–'
+  return rounds.every((whole) => whole === streams) ? 'all' : rounds.join(', ')
 }
 
 function startTable(figures: Figures): string {

@@ -72,10 +72,12 @@ async function run(load: StreamLoad): Promise<StreamLoadResult> {
   const allEnded = Promise.withResolvers<void>()
 
   const sockets: Socket<Stream>[] = []
-  while (sockets.length < load.streams) {
-    const count = Math.min(connectsAtOnce, load.streams - sockets.length)
-    sockets.push(...(await Promise.all(Array.from({ length: count }, connect))))
+  for (let tried = 0; tried < load.streams; tried += connectsAtOnce) {
+    const count = Math.min(connectsAtOnce, load.streams - tried)
+    const connected = await Promise.all(Array.from({ length: count }, connect))
+    sockets.push(...connected.filter((socket) => socket !== null))
   }
+  const unconnected = load.streams - sockets.length
 
   const request = Buffer.from(load.request)
   const cpuBefore = process.cpuUsage()
@@ -92,12 +94,12 @@ async function run(load: StreamLoad): Promise<StreamLoadResult> {
     }
     await Bun.sleep(1)
   }
-  await allEnded.promise
+  if (sockets.length > 0) await allEnded.promise
   clearTimeout(timer)
   const wallMs = performance.now() - begin
   const cpu = process.cpuUsage(cpuBefore)
 
-  const faults: Record<string, number> = {}
+  const faults: Record<string, number> = unconnected === 0 ? {} : { 'could not connect': unconnected }
   for (const { data } of sockets) {
     const fault = data.isEnded ? data.fault : 'no end within the deadline'
     if (fault !== null) faults[fault] = (faults[fault] ?? 0) + 1
@@ -115,7 +117,7 @@ async function run(load: StreamLoad): Promise<StreamLoadResult> {
     busy: (cpu.user + cpu.system) / 1_000 / wallMs,
   }
 
-  function connect(): Promise<Socket<Stream>> {
+  function connect(): Promise<Socket<Stream> | null> {
     const stream = createStream()
     return Bun.connect<Stream>({
       hostname: '127.0.0.1',
@@ -126,7 +128,7 @@ async function run(load: StreamLoad): Promise<StreamLoadResult> {
         close: (socket) => socket.data.close(),
         error: (socket) => socket.data.close(),
       },
-    })
+    }).catch(() => null)
   }
 
   function createStream(): Stream {
@@ -179,7 +181,7 @@ async function run(load: StreamLoad): Promise<StreamLoadResult> {
       if (hasBegun) open -= 1
       durations.push(systemMicroseconds() - sentUs)
       ended += 1
-      if (ended === load.streams) allEnded.resolve()
+      if (ended === sockets.length) allEnded.resolve()
     }
   }
 }

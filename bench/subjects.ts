@@ -102,6 +102,7 @@ ${user}
 worker_processes 1;
 worker_rlimit_nofile ${fileLimit};
 pid ${directory}/nginx.pid;
+error_log stderr crit;
 events { worker_connections ${Math.min(fileLimit, 16_384)}; }
 http {
   access_log off;
