@@ -150,7 +150,8 @@ async function measurePaced({ subject, call }: Lane, mock: Subject, streams: num
     loadBusy: result.busy,
     machineIdle,
   }
-  return { figures, errors: streams - result.whole, faults: result.faults }
+  const isLast = result.wallMs >= streamDeadlineMs
+  return { figures, errors: streams - result.whole, faults: result.faults, isLast }
 }
 
 async function loadStreams(load: StreamLoad): Promise<StreamLoadResult> {

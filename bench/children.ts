@@ -10,6 +10,7 @@ export const fileLimit = Math.min(readHardLimit(), 65_536)
 const startDeadlineMs = 15_000
 const stopDeadlineMs = 5_000
 const running = new Set<Child>()
+const others: (() => Promise<void>)[] = []
 
 /** With nothing of this shell's environment but the path: settings lying about must not change what is measured. */
 export function spawn(command: readonly string[], environment: Readonly<Record<string, string>> = {}): Child {
@@ -35,8 +36,14 @@ export async function stop(child: Child): Promise<void> {
   clearTimeout(timer)
 }
 
+/** For what was started elsewhere. */
+export function stopAtEnd(stopOther: () => Promise<void>): void {
+  others.push(stopOther)
+}
+
 export async function stopAll(): Promise<void> {
-  await Promise.all([...running].map(stop))
+  await Promise.allSettled([...running].map(stop))
+  await Promise.allSettled(others.map((stopOther) => stopOther()))
 }
 
 /** Asks until the answer is 200. Throws, with the child stopped, when it ends before or takes longer than 15 seconds. */

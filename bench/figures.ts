@@ -4,7 +4,14 @@ export interface Figures {
   readonly date: string
   /** Of the source this bench was run from; a `+` behind it stands for changes that are not committed. */
   readonly commit: string
-  readonly machine: { processor: string; cores: number; memoryBytes: number; kernel: string }
+  readonly machine: {
+    processor: string
+    cores: number
+    memoryBytes: number
+    kernel: string
+    /** Processes that wanted to run in the minute before: what else the machine was doing. */
+    loadBefore: number
+  }
   /** By the name of the subject, and of the tools. */
   readonly versions: Readonly<Record<string, string>>
   readonly options: { rounds: number; seconds: number; isQuick: boolean }

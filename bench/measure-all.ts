@@ -1,9 +1,9 @@
 /** Starts every subject, measures the chosen cases in an order in which none spoils the next, and gives back all figures. */
-import { cpus, release, totalmem } from 'node:os'
+import { cpus, loadavg, release, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import { expectCacheHits } from './call-load.ts'
 import { callCase, lanesOf, latencyCase, pacedCase, warmUp } from './cases.ts'
-import { fileLimit, output } from './children.ts'
+import { fileLimit, output, stopAtEnd } from './children.ts'
 import { type CaseFigures, type Figures, type Group, groups, type LaneFigures } from './figures.ts'
 import { formatBytes } from './format-figures.ts'
 import type { Options } from './options.ts'
@@ -23,6 +23,7 @@ export async function measureAll(options: Options, directory: string): Promise<F
   const binary = resolve(options.binary)
   if (!(await Bun.file(binary).exists())) throw new Error(`${binary} does not exist: run \`bun run build\` first`)
   const notMeasured: string[] = []
+  const loadBefore = loadavg()[0] ?? Number.NaN
   const isChosen = (group: Group) => options.only.includes(group) && (hasWrk || !needsWrk.includes(group))
   if (!hasWrk) notMeasured.push(`${needsWrk.join(', ')}: wrk is not on the path`)
 
@@ -41,6 +42,7 @@ export async function measureAll(options: Options, directory: string): Promise<F
   const leftOut = groups.filter((group) => !options.only.includes(group))
   if (leftOut.length > 0) notMeasured.push(`left out by \`--only\`: ${leftOut.join(', ')}`)
   if (!options.hasPeers) notMeasured.push('other gateways: `--no-peers`')
+  for (const subject of peers.subjects) stopAtEnd(subject.stop)
   subjects.push(...peers.subjects)
   const tenCredentials = isChosen('credentials') ? [await start('10 credentials', { credentials: 10 })] : []
   const manyCredentials = isChosen('credentials') ? [await start('10,000 credentials', { credentials: 10_000 })] : []
@@ -107,7 +109,6 @@ export async function measureAll(options: Options, directory: string): Promise<F
     const lanes = memory.map(({ subject, samples }) => lane(subject.name, samples))
     cases.push({ group: 'memory', name: 'resident', lanes })
   }
-  for (const subject of peers.subjects) await subject.stop()
 
   return {
     date: new Date().toISOString(),
@@ -117,6 +118,7 @@ export async function measureAll(options: Options, directory: string): Promise<F
       cores: cpus().length,
       memoryBytes: totalmem(),
       kernel: release(),
+      loadBefore,
     },
     versions: Object.fromEntries(subjects.map((subject) => [subject.name, subject.version ?? 'unknown'])),
     options: { rounds: plan.rounds, seconds: plan.seconds, isQuick: options.isQuick },

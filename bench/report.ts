@@ -11,6 +11,9 @@ import { difference, percentile, perRound, ratio, spread } from './statistics.ts
 export const beginMark = '<!-- results: written by `bun run bench --report`, not by hand -->'
 export const endMark = '<!-- end of results -->'
 
+/** With less idle time than this, a delay says how long one waited for a processor, whoever is measured. */
+const fullBelowIdle = 0.05
+
 export async function writeReport(figures: Figures, file: string): Promise<void> {
   const pictures = charts(figures)
   for (const picture of pictures) await writeFile(join(dirname(file), picture.file), picture.svg)
@@ -64,7 +67,7 @@ function introduction({ date, commit, machine, versions, options }: Figures): st
     ([name, version]) => `${name === 'direct' ? 'upstream' : name}: ${version}`,
   )
   return [
-    `${date.slice(0, 10)}, commit ${commit}; ${machine.processor}, ${machine.cores} cores, ${memory}, Linux ${machine.kernel}.`,
+    `${date.slice(0, 10)}, commit ${commit}; ${machine.processor}, ${machine.cores} cores, ${memory}, Linux ${machine.kernel}; load before the run ${formatNumber(machine.loadBefore)}.`,
     `${names.join('; ')}.`,
     `${options.rounds} rounds of ${options.seconds} s; median (lowest to highest round).`,
   ].join('\n')
@@ -141,8 +144,10 @@ function pacedTable(one: CaseFigures): string {
   const rows = one.lanes.map((lane) => {
     const median = (figure: string) => spreadOf(lane, figure).median
     const pair = (first: string, second: string) => `${formatNumber(median(first))} / ${formatNumber(median(second))}`
+    const isFull = [lane, direct].some((one) => spreadOf(one, 'machineIdle').median < fullBelowIdle)
     const added = (figure: string) => {
       if (lane === direct) return ''
+      if (isFull) return 'full'
       return formatNumber(
         spread(perRound(lane.samples[figure] ?? [], direct?.samples[figure] ?? [], difference)).median,
       )

@@ -27,6 +27,8 @@ export interface Sample {
   readonly figures: Readonly<Record<string, number | readonly number[]>>
   readonly errors: number
   readonly faults?: Readonly<Record<string, number>>
+  /** It took so long that it is not asked again. */
+  readonly isLast?: boolean
 }
 
 /** A lane that throws is not asked again: its figures so far stay, with the reason. A first, uncounted round warms everything up. */
@@ -37,14 +39,16 @@ export async function measureInTurn(plan: Case, progress: Progress): Promise<Cas
     errors: 0,
     faults: {} as Record<string, number>,
     failure: undefined as string | undefined,
+    isOver: false,
   }))
   for (let round = plan.hasWarmUp ? -1 : 0; round < plan.rounds; round++) {
     for (const result of inTurn(results, round)) {
       progress.step(`${plan.name}, ${roundName(round, plan.rounds)}: ${result.lane.name}`, plan.secondsPerRound)
-      if (result.failure !== undefined) continue
+      if (result.isOver) continue
       try {
         const sample = await plan.measure(result.lane)
-        if (round < 0) continue
+        if (sample.isLast === true) result.isOver = true
+        else if (round < 0) continue
         for (const [name, value] of Object.entries(sample.figures)) {
           result.samples[name] ??= []
           result.samples[name].push(...(typeof value === 'number' ? [value] : value))
@@ -53,6 +57,7 @@ export async function measureInTurn(plan: Case, progress: Progress): Promise<Cas
         for (const [fault, count] of Object.entries(sample.faults ?? {}))
           result.faults[fault] = (result.faults[fault] ?? 0) + count
       } catch (error) {
+        result.isOver = true
         result.failure = error instanceof Error ? error.message : String(error)
       }
     }

@@ -9,7 +9,7 @@ import { beginMark, endMark, insertResults, markdownReport } from '../../bench/r
 const figures: Figures = {
   date: '2026-11-21T08:00:00.000Z',
   commit: 'abc1234',
-  machine: { processor: 'Some Processor', cores: 2, memoryBytes: 8 * 2 ** 30, kernel: '6.1' },
+  machine: { processor: 'Some Processor', cores: 2, memoryBytes: 8 * 2 ** 30, kernel: '6.1', loadBefore: 0.1 },
   versions: { direct: 'Bun 1.4.5', nginx: '1.22', any2api: '0.1.0', Other: '3 <beta>' },
   options: { rounds: 3, seconds: 1, isQuick: false },
   cases: [
