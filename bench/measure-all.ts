@@ -71,7 +71,11 @@ export async function measureAll(options: Options, directory: string): Promise<F
 
   const memory = subjects.map((subject) => ({ subject, samples: {} as Record<string, number[]> }))
   const readMemory = (name: string) => {
-    for (const { subject, samples } of memory) samples[name] = [residentBytes(subject.pids)]
+    for (const { subject, samples } of memory) {
+      const bytes = residentBytes(subject.pids)
+      // Nothing is what a process has that is gone.
+      if (bytes > 0) samples[name] = [bytes]
+    }
   }
   const warm = new Set<Subject>()
   const warmUpAll = async (several: readonly Subject[], before: readonly Case[]) => {
