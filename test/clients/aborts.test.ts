@@ -1,12 +1,9 @@
 /** A client that leaves stops the upstream at once, and the record says so: with each client library's own way of leaving. */
-import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import OpenAI, { APIUserAbortError } from 'openai'
 import { chatClients, receive } from './chat-clients.ts'
 import { chatModel, question, rejectionOf } from './client-check.ts'
 import { type ScriptedGateway, startScriptedGateway } from './scripted-gateway.ts'
-
-// Only a deadline for a test that hangs: none of them waits for time to pass.
-setDefaultTimeout(30_000)
 
 /** Long enough to be left in the middle. */
 const slow = { kind: 'good', delayMs: 20, text: 'word '.repeat(500) } as const

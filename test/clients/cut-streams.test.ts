@@ -1,5 +1,5 @@
 /** A stream that the upstream breaks off must end, in each client library, in a way that no code can take for a finished answer. */
-import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { streamText } from 'ai'
 import OpenAI, { APIError } from 'openai'
@@ -8,9 +8,6 @@ import { testConfig } from '../helpers/start-gateway.ts'
 import { chatClients, receive } from './chat-clients.ts'
 import { chatModel, question, rejectionOf } from './client-check.ts'
 import { patience, startScriptedGateway } from './scripted-gateway.ts'
-
-// Only a deadline for a test that hangs: none of them waits for time to pass.
-setDefaultTimeout(30_000)
 
 interface CutCase {
   readonly name: string

@@ -1,5 +1,5 @@
 /** What each client library makes of the gateway's errors. */
-import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { ChatOpenAI } from '@langchain/openai'
 import { APICallError, streamText } from 'ai'
@@ -15,9 +15,6 @@ import { testClient, testConfig } from '../helpers/start-gateway.ts'
 import { chatClients, receive } from './chat-clients.ts'
 import { chatModel, question, rejectionOf } from './client-check.ts'
 import { patience, type Script, secretOf, startScriptedGateway } from './scripted-gateway.ts'
-
-// Only a deadline for a test that hangs: none of them waits for time to pass.
-setDefaultTimeout(30_000)
 
 interface ErrorCase {
   readonly name: string

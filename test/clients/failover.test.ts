@@ -1,13 +1,10 @@
 /** What goes wrong at an upstream before the first content is not seen by any client library. */
-import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import OpenAI from 'openai'
 import type { Behaviour } from '../../src/simulator/openai/behaviours.ts'
 import { chatClients, receive } from './chat-clients.ts'
 import { chatModel, concurrentStreams, question } from './client-check.ts'
 import { secretOf, startScriptedGateway } from './scripted-gateway.ts'
-
-// Only a deadline for a test that hangs: none of them waits for time to pass.
-setDefaultTimeout(30_000)
 
 interface FaultCase {
   readonly name: string

@@ -1,5 +1,5 @@
 /** What a client library sends arrives as it was sent, and a redirect changes the name of the model and nothing else. */
-import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { HumanMessage } from '@langchain/core/messages'
 import { ChatOpenAI } from '@langchain/openai'
@@ -9,9 +9,6 @@ import type { AnswerShape } from '../../src/simulator/openai/behaviours.ts'
 import { chatClients, receive } from './chat-clients.ts'
 import { type ClientEndpoint, chatModel, imageBase64, imageUrl, question } from './client-check.ts'
 import { type ScriptedGateway, secretOf, startScriptedGateway } from './scripted-gateway.ts'
-
-// Only a deadline for a test that hangs: none of them waits for time to pass.
-setDefaultTimeout(30_000)
 
 const redirected = {
   models: [{ pattern: 'gpt-4', targets: [{ provider: 'openai', model: 'gpt-4-turbo' }], price: null }],

@@ -1,5 +1,5 @@
 /** An agent of each client library, three turns long, against an upstream that knows no tools: the simulated model writes its calls as text. */
-import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { type AIMessageChunk, type BaseMessage, HumanMessage, ToolMessage } from '@langchain/core/messages'
 import { DynamicStructuredTool } from '@langchain/core/tools'
@@ -11,9 +11,6 @@ import { clientSecret } from '../helpers/start-gateway.ts'
 import { model, type OndemandPair, type OndemandPairOptions, startOndemand } from '../helpers/start-ondemand.ts'
 import type { ClientEndpoint } from './client-check.ts'
 import { patience } from './scripted-gateway.ts'
-
-// Only a deadline for a test that hangs: none of them waits for time to pass.
-setDefaultTimeout(30_000)
 
 const question = 'How is the weather in Zürich?'
 

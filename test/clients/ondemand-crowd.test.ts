@@ -1,5 +1,5 @@
 /** Fifty clients at once, of all three libraries, on three credentials of OnDemand: whoever talks sees only the own conversation. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { AIMessage, type BaseMessage, HumanMessage } from '@langchain/core/messages'
 import { ChatOpenAI } from '@langchain/openai'
@@ -9,9 +9,6 @@ import { testClient, testConfig } from '../helpers/start-gateway.ts'
 import { model, type OndemandPairOptions, startOndemand } from '../helpers/start-ondemand.ts'
 import type { ClientEndpoint } from './client-check.ts'
 import { patience } from './scripted-gateway.ts'
-
-// Only a deadline for a test that hangs: none of them waits for time to pass.
-setDefaultTimeout(30_000)
 
 interface Turn {
   readonly role: 'user' | 'assistant'

@@ -1,5 +1,5 @@
 /** What each client library gets from a gateway in front of OnDemand, by key and by account: answers, errors, cut streams, and a way to leave. */
-import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import type { AIMessageChunk, UsageMetadata } from '@langchain/core/messages'
 import { ChatOpenAI } from '@langchain/openai'
@@ -12,9 +12,6 @@ import { model, type OndemandPair, type OndemandPairOptions, startOndemand } fro
 import { chatClients, receive } from './chat-clients.ts'
 import { type ClientEndpoint, question, rejectionOf } from './client-check.ts'
 import { patience } from './scripted-gateway.ts'
-
-// Only a deadline for a test that hangs: none of them waits for time to pass.
-setDefaultTimeout(30_000)
 
 const waitMs = 10_000
 const text = 'one two three – déjà vu, 你好, 🙂'

@@ -1,11 +1,8 @@
 /** The client libraries against the compiled binary: the same checks that a gateway in the test's own process passes. */
-import { afterAll, setDefaultTimeout } from 'bun:test'
+import { afterAll } from 'bun:test'
 import { describeClientChecks } from '../clients/client-checks.ts'
 import { clientKey } from '../helpers/program.ts'
 import { startService } from './start-with.ts'
-
-// Only a deadline for a test that hangs: none of them waits for time to pass.
-setDefaultTimeout(30_000)
 
 const credentials = {
   'sk-upstream-good-000000001': { kind: 'good' },

@@ -92,7 +92,11 @@ export function askCatalogue(simulator: OndemandSimulator, proof: Proof, query =
 }
 
 /** A query over a bare socket that is not to be kept, read until the other side ends it or for `patienceMs`. */
-export function askRawQuery(simulator: OndemandSimulator, asked: QueryAsked, patienceMs = 2_000): Promise<RawAnswer> {
+export function askRawQuery(
+  simulator: OndemandSimulator,
+  asked: QueryAsked,
+  patience: number | RegExp = 2_000,
+): Promise<RawAnswer> {
   const body = JSON.stringify({
     query: 'Hello there',
     endpointId: ENDPOINT_ID,
@@ -108,7 +112,7 @@ export function askRawQuery(simulator: OndemandSimulator, asked: QueryAsked, pat
     'Connection: close',
     `Content-Length: ${Buffer.byteLength(body)}`,
   ]
-  return sendRaw(simulator, `${head.join('\r\n')}\r\n\r\n${body}`, patienceMs)
+  return sendRaw(simulator, `${head.join('\r\n')}\r\n\r\n${body}`, patience)
 }
 
 /** One event of a stream as a lenient reader sees it. */

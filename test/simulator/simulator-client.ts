@@ -102,11 +102,14 @@ export interface RawAsked {
   readonly patienceMs?: number
 }
 
-/** Sends bytes as they are. */
+/** Only a deadline for what never comes. */
+const MOST_PATIENCE_MS = 10_000
+
+/** Sends bytes as they are. `patience`: how long it listens to one that does not end, or what it waits to have read. */
 export function sendRaw(
   simulator: { readonly port: number },
   request: string | readonly string[],
-  patienceMs: number,
+  patience: number | RegExp,
 ): Promise<RawAnswer> {
   const pieces = typeof request === 'string' ? [request] : request
   return new Promise((resolve) => {
@@ -117,10 +120,11 @@ export function sendRaw(
       resolve({ bytes, text: bytes.toString(), ending, reads })
     }
     let leave = () => {}
-    const timer = setTimeout(() => {
+    const stopListening = () => {
       settle('open')
       leave()
-    }, patienceMs)
+    }
+    const timer = setTimeout(stopListening, typeof patience === 'number' ? patience : MOST_PATIENCE_MS)
     void Bun.connect({
       hostname: '127.0.0.1',
       port: simulator.port,
@@ -132,7 +136,10 @@ export function sendRaw(
             await Bun.sleep(5)
           }
         },
-        data: (_socket, bytes) => void reads.push(new Uint8Array(bytes)),
+        data(_socket, bytes) {
+          reads.push(new Uint8Array(bytes))
+          if (typeof patience !== 'number' && patience.test(Buffer.concat(reads).toString())) stopListening()
+        },
         end: () => settle('fin'),
         close: (_socket, error) => settle(error === undefined ? 'fin' : 'reset'),
         error: () => settle('reset'),
