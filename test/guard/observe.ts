@@ -26,11 +26,12 @@ function observe(): void {
   /** What an observed function uses itself is part of one deed. */
   let depth = 0
 
-  function note(kind: DeedKind, what: string, text = ''): void {
+  function note(kind: DeedKind, what: string, { text = '', place = '' } = {}): void {
     if (!isWatching || depth > 0) return
     const isOfRequest = text.includes(requestMark)
     const isOfAnswer = text.includes(answerMark)
-    const where = isText(kind) && !isOfRequest && !isOfAnswer && text.length < unmarkedLength ? 'anywhere' : caller()
+    const where =
+      isText(kind) && !isOfRequest && !isOfAnswer && text.length < unmarkedLength ? 'anywhere' : place || caller()
     const key = [kind, what, where, isOfRequest, isOfAnswer].join('\n')
     const known = deeds.get(key) ?? { kind, what, where, isOfRequest, isOfAnswer, times: 0, length: 0 }
     if (!deeds.has(key) && deeds.size >= maxKinds) return
@@ -54,11 +55,13 @@ function observe(): void {
       const { textOf } = deed
       if (textOf === null) return result
       if (!(result instanceof Promise)) {
-        note(deed.kind, deed.what, textOf(args, result))
+        note(deed.kind, deed.what, { text: textOf(args, result) })
         return result
       }
+      // Later nobody knows any more who asked.
+      const place = isWatching ? caller() : ''
       return result.then((value) => {
-        note(deed.kind, deed.what, textOf(args, value))
+        note(deed.kind, deed.what, { text: textOf(args, value), place })
         return value
       })
     }
@@ -116,7 +119,7 @@ function observe(): void {
         held.hold()
         return answer({ type: 'held' })
       case 'release':
-        await Bun.sleep(settleMs)
+        await held.something()
         return answer({ type: 'released', messages: held.release() })
     }
   })
@@ -168,6 +171,8 @@ function caller(): string {
     .join(' < ')
 }
 
+const mostWaits = 50
+
 /** What the threads of the database and of the token counter say can be kept from the main thread. */
 function holdWorkers() {
   const Original = globalThis.Worker
@@ -190,6 +195,10 @@ function holdWorkers() {
   return {
     hold() {
       isHolding = true
+    },
+    /** Waits, if not for ever, until there is something that is held back. */
+    async something(): Promise<void> {
+      for (let left = mostWaits; left > 0 && waiting.length === 0; left--) await Bun.sleep(settleMs)
     },
     release() {
       isHolding = false

@@ -45,7 +45,7 @@ const budgets = {
 } satisfies Record<string, Budget>
 
 /** Characters of all other JSON that a call may parse: what the other threads say, small members of a body. */
-const otherParsedLength = 3000
+const otherParsedLength = 2400
 
 interface Kind {
   readonly name: string
@@ -156,6 +156,8 @@ describe.each([
       headers: { authorization: `Bearer ${clientKey}`, 'content-type': 'application/json' },
       body: request,
       signal: AbortSignal.timeout(hangingMs),
+    }).catch((cause: Error) => {
+      throw new Error(`${name}: no answer (${cause.message})`)
     })
     const answer = await response.text()
     if (response.status !== status) throw new Error(`${name}: ${response.status} ${answer.slice(0, 300)}`)

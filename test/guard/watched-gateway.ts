@@ -114,9 +114,14 @@ export async function startWatched({ providers, settings }: WatchedOptions): Pro
       return ask('report', 'report')
     },
     async withThreadsHeld(work) {
+      let messages = 0
       await ask('hold', 'held')
-      await work()
-      return (await ask('release', 'released')).messages
+      try {
+        await work()
+      } finally {
+        messages = (await ask('release', 'released')).messages
+      }
+      return messages
     },
     async [Symbol.asyncDispose]() {
       child.kill('SIGKILL')
