@@ -132,7 +132,7 @@ interface ServedCall {
 
 function serve(call: ServedCall): void {
   const { exchange, request, secret, state, basePath } = call
-  const nowMs = Date.now()
+  const nowMs = call.request.receivedAtMs
   if (secret === null || secret === '') {
     refuse(call, { kind: 'good' }, REQUEST_ERRORS.noKey())
     return

@@ -336,7 +336,8 @@ describe.each(chatClients)('$library', (client) => {
     async ({ options }) => {
       const late: Behaviour = {
         kind: 'by_operation',
-        operations: { session: { kind: 'good', headDelayMs: 150 } },
+        // Longer than any client takes to leave, on a busy machine too.
+        operations: { session: { kind: 'good', headDelayMs: 1500 } },
       }
       await using pair = await start(options(late))
       const controller = new AbortController()

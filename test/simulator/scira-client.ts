@@ -52,10 +52,14 @@ export function ask(simulator: SciraSimulator, asked: SciraAsked = {}): Promise<
 }
 
 /** The call over a bare socket, read until the other side ends it or for `patienceMs`. */
-export function askBare(simulator: SciraSimulator, generation: GenerationName, patienceMs = 150): Promise<RawAnswer> {
+export function askBare(
+  simulator: SciraSimulator,
+  generation: GenerationName,
+  patience: number | RegExp = 150,
+): Promise<RawAnswer> {
   const body = JSON.stringify(BODIES[generation])
   const head = ['POST /api/search HTTP/1.1', 'Host: simulator', `Content-Length: ${Buffer.byteLength(body)}`]
-  return sendRaw(simulator, `${head.join('\r\n')}\r\n\r\n${body}`, patienceMs)
+  return sendRaw(simulator, `${head.join('\r\n')}\r\n\r\n${body}`, patience)
 }
 
 /** Each line of a data stream as its code and its value. */
