@@ -323,7 +323,7 @@ inBrowser(
     await dialog.waitFor()
     await page.goBack()
     await dialog.waitFor({ state: 'detached' })
-    await page.waitForFunction(`(document.activeElement?.getAttribute('href') ?? '').includes('${call.id}')`)
+    await page.locator(`a[href*="${call.id}"]:focus`).waitFor()
 
     await page.getByLabel('Request ID').fill('req_unknown')
     await page.getByRole('button', { name: 'Open' }).click()

@@ -5,7 +5,7 @@ import { createTestClock, dataOf, type ErrorBody, saidIn, startPair, until } fro
 
 const bad = 'sk-bad-credential-000001'
 const good = 'sk-good-credential-00002'
-const short = { firstByteMs: 120, answerMs: 120, idleMs: 120 }
+const short = { firstByteMs: 400, answerMs: 400, idleMs: 400 }
 const role = 'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n'
 
 function script(...chunks: string[]): Behaviour {
