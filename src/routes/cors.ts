@@ -19,9 +19,10 @@ const exposed = [
 
 export function createCors(origins: () => readonly string[]): Cors {
   function originFor(request: Request): string | null {
+    const allowed = origins()
+    if (allowed.length === 0) return null
     const origin = request.headers.get('origin')
     if (origin === null) return null
-    const allowed = origins()
     if (allowed.includes('*')) return '*'
     return allowed.includes(origin) ? origin : null
   }

@@ -19,9 +19,16 @@ export const bucketCount = 108
 
 /** Bucket 0 is for less than a millisecond. */
 export function bucketOf(valueMs: number): number {
+  return shortBuckets[valueMs] ?? findBucket(valueMs)
+}
+
+function findBucket(valueMs: number): number {
   if (!(valueMs >= 1)) return 0
   return Math.min(1 + Math.floor(Math.log2(valueMs) * bucketsPerOctave + 1e-9), bucketCount - 1)
 }
+
+/** Of whole milliseconds, as nearly all are. */
+const shortBuckets = Array.from({ length: 1024 }, (_, valueMs) => findBucket(valueMs))
 
 export function observe(histogram: LogHistogram, valueMs: number): void {
   const bucket = bucketOf(valueMs)

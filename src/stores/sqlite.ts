@@ -1,10 +1,18 @@
 /** The main thread's side of the store: queues writes, posts them to the Worker that owns the database, and awaits answers. */
 import type { UsageRecord } from '../domain.ts'
 import type { StateChange } from './database.ts'
+import { packRecords } from './packed-records.ts'
 import type { Store, StoredKey } from './store.ts'
 import { StoreError } from './store-error.ts'
 import { defaultStoreLimits, type StoreLimits, type StoreOptions } from './store-options.ts'
-import type { Answers, MessageFromWorker, MessageToWorker, Question, WorkerOptions } from './worker-messages.ts'
+import type {
+  Answers,
+  MessageFromWorker,
+  MessageToWorker,
+  Question,
+  WorkerOptions,
+  WriteMessage,
+} from './worker-messages.ts'
 
 /** Throws StoreError `locked`, `damaged`, `newer` or `unusable`, its message one line for the operator. */
 export async function openStore(options: StoreOptions): Promise<Store> {
@@ -29,7 +37,7 @@ function workerUrl(): URL {
 
 interface Link {
   open(): Promise<Opened>
-  post(message: MessageToWorker): void
+  write(message: WriteMessage): void
   /** Sends the question when `post` is called, which may be later. */
   ask<Asked extends Question>(question: Asked): { answer: Promise<Answers[Asked['type']]>; post: () => void }
   onTaken(listener: () => void): void
@@ -176,7 +184,9 @@ function createLink(options: WorkerOptions): Link {
 
   return {
     open,
-    post,
+    write(message) {
+      if (isUp() && !isEnded) worker.postMessage(message, [message.records.numbers.buffer])
+    },
     ask<Asked extends Question>(question: Asked) {
       lastId += 1
       const id = lastId
@@ -355,7 +365,7 @@ function createWriteQueue(link: Link, limits: StoreLimits): WriteQueue {
   function postBatch(): void {
     const batch = records.length > limits.maxBatchRecords ? records.splice(0, limits.maxBatchRecords) : records
     if (batch === records) records = []
-    link.post({ type: 'write', records: batch, changes })
+    link.write({ records: packRecords(batch), changes })
     underWay = { records: batch.length, changes }
     postedCount += batch.length + changes.length
     changes = []

@@ -97,13 +97,14 @@ interface Group {
   readonly names: Record<TotalsDimension, string>
   readonly time: number
   readonly sums: Sums
-  readonly firstByte: LogHistogram
-  readonly duration: LogHistogram
+  readonly timings: Timings
 }
 
 interface Addition {
   readonly subject: Subject
   readonly start: number
+  /** When its first hour began. */
+  readonly time: number
   readonly sums: Sums
   readonly timings: Timings | null
 }
@@ -197,20 +198,21 @@ export function createTotalsTables(sqlite: Database, { localTime, maxModels }: T
     return model
   }
 
+  /** Calls are added up by group, those by subject and hour, and those by day: each step has far less to add than the one before. */
   function count(records: readonly UsageRecord[]): void {
-    const ever = new Map<number, Addition>()
-    const days = new Map<number, Addition>()
     const hours = new Map<number, Addition>()
+    const days = new Map<number, Addition>()
+    const ever = new Map<number, Addition>()
     for (const group of groupsOf(records)) {
-      const day = localTime.dayNumber(group.time)
       const hour = Math.round(group.time / quarterHourMs)
-      for (const subject of subjectsOf(group)) {
-        const hasTimings = isSimple(subject)
-        // Of the others there are many, and people seldom ask what they were in all times: their days say it too.
-        if (hasTimings) merge(ever, { subject, start: 0, group, hasTimings: false })
-        merge(days, { subject, start: day, group, hasTimings })
-        merge(hours, { subject, start: hour, group, hasTimings })
-      }
+      for (const subject of subjectsOf(group))
+        merge(hours, { ...group, subject, start: hour, isTimed: isSimple(subject) })
+    }
+    for (const { subject, time, sums, timings } of hours.values()) {
+      const part = { subject, time, sums, timings: timings ?? noTimings(), isTimed: timings !== null }
+      merge(days, { ...part, start: localTime.dayNumber(time) })
+      // Of the others there are many, and people seldom ask what they were in all times: their days say it too.
+      if (timings !== null) merge(ever, { ...part, start: 0, isTimed: false })
     }
     for (const { subject, sums } of ever.values()) addEver.run(subject.id, ...valuesOf(sums))
     write('day', days.values())
@@ -241,12 +243,12 @@ export function createTotalsTables(sqlite: Database, { localTime, maxModels }: T
           credential: text(record.credential),
           client: text(record.client),
         }
-        group = { key, names, time, sums: noSums(), firstByte: new Map(), duration: new Map() }
+        group = { key, names, time, sums: noSums(), timings: noTimings() }
         groups.set(timedKey, group)
       }
       countRecord(group.sums, record)
-      if (record.firstByteMs !== null) observe(group.firstByte, record.firstByteMs)
-      observe(group.duration, record.durationMs)
+      if (record.firstByteMs !== null) observe(group.timings.firstByte, record.firstByteMs)
+      observe(group.timings.duration, record.durationMs)
     }
     return groups.values()
   }
@@ -399,27 +401,25 @@ export function noTimings(): Timings {
   return { firstByte: new Map(), duration: new Map() }
 }
 
-interface Part {
-  readonly subject: Subject
-  readonly start: number
-  readonly group: Group
-  readonly hasTimings: boolean
+interface Part extends Pick<Addition, 'subject' | 'start' | 'time' | 'sums'> {
+  readonly timings: Timings
+  readonly isTimed: boolean
 }
 
 /** Starts are below this until the year 2209. */
 const startsPerSubject = 2 ** 23
 
-function merge(additions: Map<number, Addition>, { subject, start, group, hasTimings }: Part): void {
+function merge(additions: Map<number, Addition>, { subject, start, time, sums, timings, isTimed }: Part): void {
   const key = subject.id * startsPerSubject + start
   let addition = additions.get(key)
   if (addition === undefined) {
-    addition = { subject, start, sums: noSums(), timings: hasTimings ? noTimings() : null }
+    addition = { subject, start, time, sums: noSums(), timings: isTimed ? noTimings() : null }
     additions.set(key, addition)
   }
-  addSums(addition.sums, group.sums)
+  addSums(addition.sums, sums)
   if (addition.timings === null) return
-  addHistogram(addition.timings.firstByte, group.firstByte)
-  addHistogram(addition.timings.duration, group.duration)
+  addHistogram(addition.timings.firstByte, timings.firstByte)
+  addHistogram(addition.timings.duration, timings.duration)
 }
 
 function keyOf(columns: readonly TotalsDimension[], names: Readonly<Record<TotalsDimension, string | null>>): string {

@@ -1,6 +1,7 @@
-/** What the main thread and the Worker say to each other. On the wire each message is one JSON string, the cheapest form to post. */
-import type { BlacklistEntry, UsageRecord } from '../domain.ts'
+/** What the main thread and the Worker say to each other. On the wire each message is one JSON string, but for the records of calls. */
+import type { BlacklistEntry } from '../domain.ts'
 import type { StateChange } from './database.ts'
+import type { PackedRecords } from './packed-records.ts'
 import type {
   ImportedTotals,
   Pin,
@@ -17,8 +18,13 @@ import type { StoreLimits, StoreOptions } from './store-options.ts'
 
 export type MessageToWorker =
   | { readonly type: 'open'; readonly options: WorkerOptions }
-  | { readonly type: 'write'; readonly records: readonly UsageRecord[]; readonly changes: readonly StateChange[] }
   | { readonly type: 'ask'; readonly id: number; readonly question: Question }
+
+/** Posted as it is. */
+export interface WriteMessage {
+  readonly records: PackedRecords
+  readonly changes: readonly StateChange[]
+}
 
 export type MessageFromWorker =
   /** `reason`: why state is kept in memory. */

@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import type { UsageRecord } from '../domain.ts'
 import { sqliteCode } from './connection.ts'
 import { databaseFileName, openDatabase, type StateChange, type StoreDatabase } from './database.ts'
+import { unpackRecords } from './packed-records.ts'
 import { keptHoursMs } from './statistics.ts'
 import { StoreError } from './store-error.ts'
 import type { StoreLimits } from './store-options.ts'
-import type { MessageFromWorker, MessageToWorker, Question, WorkerOptions } from './worker-messages.ts'
+import type { MessageFromWorker, MessageToWorker, Question, WorkerOptions, WriteMessage } from './worker-messages.ts'
 
 declare const self: Worker
 
@@ -15,18 +16,15 @@ const hopelessCodes = ['SQLITE_CONSTRAINT', 'SQLITE_MISMATCH', 'SQLITE_TOOBIG', 
 
 let host: DatabaseHost | null = null
 
-self.onmessage = (event: MessageEvent<string>) => {
-  const message = JSON.parse(event.data) as MessageToWorker
-  if (message.type === 'open') {
-    host = open(message.options)
-    return
-  }
-  if (message.type === 'write') {
-    host?.write(message.records, message.changes)
+self.onmessage = ({ data }: MessageEvent<string | WriteMessage>) => {
+  if (typeof data !== 'string') {
+    host?.write(unpackRecords(data.records), data.changes)
     post({ type: 'taken' })
     return
   }
-  answer(message.id, message.question)
+  const message = JSON.parse(data) as MessageToWorker
+  if (message.type === 'open') host = open(message.options)
+  else answer(message.id, message.question)
 }
 
 interface DatabaseHost {
