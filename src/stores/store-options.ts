@@ -47,7 +47,7 @@ export interface StoreLimits {
 }
 
 export const defaultStoreLimits: StoreLimits = {
-  writeDelayMs: 25,
+  writeDelayMs: 50,
   maxQueuedRecords: 100_000,
   maxBatchRecords: 1000,
   maxFailedRecords: 20_000,
