@@ -25,29 +25,42 @@ export interface LogOptions {
 
 const severities: Record<LogLevel, number> = { debug: 10, info: 20, warn: 30, error: 40 }
 const flushDelayMs = 50
-/** A writer that hangs must not fill the memory: beyond this, lines are written at once. */
-const maxCollectedLines = 1000
+/** Lines wait as bytes: texts that live for a while are dear to collect. When so many wait they are written at once. */
+const collectedBytes = 262_144
+/** UTF-8 takes no more for a unit of UTF-16. */
+const mostBytesEach = 3
 
 export function createLogger(options: LogOptions): Logger {
   const least = severities[options.level]
   const format = options.format === 'json' ? formatJson : formatText
   const timeText = createTimeText()
-  let collected: string[] = []
+  let collected: Buffer | null = null
+  let used = 0
   let timer: Timer | null = null
 
   function flush(): void {
     if (timer !== null) clearTimeout(timer)
     timer = null
-    if (collected.length === 0) return
-    const lines = collected.join('')
-    collected = []
+    if (collected === null || used === 0) return
+    const lines = collected.toString('utf8', 0, used)
+    used = 0
     options.write(lines)
+  }
+
+  function collect(line: string): void {
+    if (used + line.length * mostBytesEach > collectedBytes) flush()
+    if (line.length * mostBytesEach > collectedBytes) {
+      options.write(line)
+      return
+    }
+    collected ??= Buffer.allocUnsafeSlow(collectedBytes)
+    used += collected.write(line, used)
   }
 
   function log(level: LogLevel, event: string, fields: LogFields = {}): void {
     if (severities[level] < least) return
-    collected.push(format({ time: timeText(options.now()), level, event, fields, isColoured: options.isColoured }))
-    if (level === 'error' || collected.length >= maxCollectedLines) flush()
+    collect(format({ time: timeText(options.now()), level, event, fields, isColoured: options.isColoured }))
+    if (level === 'error') flush()
     else timer ??= setTimeout(flush, flushDelayMs)
   }
 

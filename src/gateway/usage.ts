@@ -73,13 +73,11 @@ export function createRecordCall(parts: RecordParts): RecordCall {
     const finished = finishedCall(parts.clock, { call, progress, ending })
     /** Runs once, when the record is known: at once, or after the call, when its tokens have been counted. */
     const write = ({ usage, source }: KnownUsage) => {
-      const price = parts.priceOf(finished.targetModel, finished.model)
-      const record: UsageRecord = {
-        ...finished,
-        usage,
-        usageSource: source,
-        costMicroUsd: source === 'none' ? 0 : costMicroUsd(usage, price),
-      }
+      finished.usage = usage
+      finished.usageSource = source
+      if (source !== 'none' && source !== 'cache')
+        finished.costMicroUsd = costMicroUsd(usage, parts.priceOf(finished.targetModel, finished.model))
+      const record: UsageRecord = finished
       parts.limits.settle(call, record)
       parts.store.recordUsage(record)
       parts.metrics.count(record)
@@ -104,7 +102,7 @@ export function createRecordCall(parts: RecordParts): RecordCall {
 function finishedCall(
   clock: Clock,
   { call, progress, ending }: { call: Call; progress: Progress; ending: CallEnding },
-) {
+): FinishedCall {
   return {
     id: call.id,
     time: call.time,
@@ -121,8 +119,18 @@ function finishedCall(
     attempts: progress.attempts,
     firstByteMs: progress.firstByteMs === null ? null : Math.round(progress.firstByteMs),
     durationMs: Math.round(clock.monotonic() - call.startedMs),
+    usage: noUsage,
+    usageSource: 'none',
+    costMicroUsd: 0,
     trail: progress.trail,
   }
+}
+
+/** A record whose last members come when they are known. */
+interface FinishedCall extends Omit<UsageRecord, 'usage' | 'usageSource' | 'costMicroUsd'> {
+  usage: Usage
+  usageSource: UsageSource
+  costMicroUsd: number
 }
 
 const countedPaths = new Set(['/chat/completions', '/completions', '/responses', '/embeddings'])

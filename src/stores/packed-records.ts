@@ -1,6 +1,6 @@
 /**
- * Records as they are posted to the Worker: a block of numbers, which is handed over and not copied, and every text once. As JSON
- * they would cost each call twice as much on either side.
+ * Records as they wait and are posted to the Worker: a block of numbers, which is handed over and not copied, and every text once. As JSON
+ * they would cost each call twice as much on either side, and as objects that wait they would be the garbage collector's work.
  */
 import type { AttemptRecord, Outcome, UsageRecord, UsageSource } from '../domain.ts'
 
@@ -14,24 +14,55 @@ export interface PackedRecords {
   readonly trails: readonly (readonly [number, readonly AttemptRecord[]])[]
 }
 
-const numbersEach = 20
+export interface RecordQueue {
+  add(record: UsageRecord): void
+  size(): number
+  /** The oldest ones, at most as many as belong together. */
+  take(): { readonly count: number; readonly packed: PackedRecords }
+  clear(): void
+}
 
-export function packRecords(records: readonly UsageRecord[]): PackedRecords {
-  const numbers = new Float64Array(records.length * numbersEach)
-  const ids: string[] = []
-  const trails: [number, readonly AttemptRecord[]][] = []
-  const places = new Map<string, number>()
-  const placeOf = (name: string): number => {
+const numbersEach = 20
+const firstRoom = 64
+
+/** `most`: records that are taken together. */
+export function createRecordQueue(most: number): RecordQueue {
+  const full: ReturnType<RecordQueue['take']>[] = []
+  let numbers = new Float64Array(firstRoom * numbersEach)
+  let at = 0
+  let ids: string[] = []
+  let places = new Map<string, number>()
+  let trails: [number, readonly AttemptRecord[]][] = []
+  let size = 0
+
+  function placeOf(name: string): number {
     const known = places.get(name)
     if (known !== undefined) return known
     places.set(name, places.size)
     return places.size - 1
   }
-  let at = 0
-  for (const record of records) {
+
+  function pack(): ReturnType<RecordQueue['take']> {
+    const packed = { ids: ids.join('\n'), names: [...places.keys()], numbers: numbers.slice(0, at), trails }
+    const count = ids.length
+    at = 0
+    ids = []
+    places = new Map()
+    trails = []
+    return { count, packed }
+  }
+
+  function add(record: UsageRecord): void {
+    if (ids.length === most) full.push(pack())
+    if (at === numbers.length) {
+      const larger = new Float64Array(2 * numbers.length)
+      larger.set(numbers)
+      numbers = larger
+    }
     const { usage } = record
     if (record.trail !== null) trails.push([ids.length, record.trail])
     ids.push(record.id)
+    size++
     numbers[at++] = record.time
     numbers[at++] = placeOf(record.client)
     numbers[at++] = placeOf(record.path)
@@ -53,7 +84,21 @@ export function packRecords(records: readonly UsageRecord[]): PackedRecords {
     numbers[at++] = placeOf(record.usageSource)
     numbers[at++] = record.costMicroUsd
   }
-  return { ids: ids.join('\n'), names: [...places.keys()], numbers, trails }
+
+  return {
+    add,
+    size: () => size,
+    take() {
+      const taken = full.shift() ?? pack()
+      size -= taken.count
+      return taken
+    },
+    clear() {
+      full.length = 0
+      pack()
+      size = 0
+    },
+  }
 }
 
 export function unpackRecords({ ids, names, numbers, trails }: PackedRecords): UsageRecord[] {

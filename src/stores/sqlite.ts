@@ -1,7 +1,7 @@
 /** The main thread's side of the store: queues writes, posts them to the Worker that owns the database, and awaits answers. */
 import type { UsageRecord } from '../domain.ts'
 import type { StateChange } from './database.ts'
-import { packRecords } from './packed-records.ts'
+import { createRecordQueue } from './packed-records.ts'
 import type { Store, StoredKey } from './store.ts'
 import { StoreError } from './store-error.ts'
 import { defaultStoreLimits, type StoreLimits, type StoreOptions } from './store-options.ts'
@@ -309,7 +309,7 @@ interface WriteQueue {
 
 /** At most one batch is under way, so that a slow disk fills this bounded queue and not the Worker's mailbox. */
 function createWriteQueue(link: Link, limits: StoreLimits): WriteQueue {
-  let records: UsageRecord[] = []
+  const records = createRecordQueue(limits.maxBatchRecords)
   let changes: StateChange[] = []
   let timer: ReturnType<typeof setTimeout> | null = null
   let isUnderWay = false
@@ -326,8 +326,8 @@ function createWriteQueue(link: Link, limits: StoreLimits): WriteQueue {
   link.onDeath(() => {
     if (isUnderWay) lostCount += underWay.records
     if (link.state() === 'dead') {
-      lostCount += records.length
-      records = []
+      lostCount += records.size()
+      records.clear()
       changes = []
       return
     }
@@ -342,7 +342,7 @@ function createWriteQueue(link: Link, limits: StoreLimits): WriteQueue {
   link.onTaken(() => {
     underWay = nothing
     isUnderWay = false
-    if (records.length === 0) isDropping = false
+    if (records.size() === 0) isDropping = false
     pump()
   })
 
@@ -358,30 +358,29 @@ function createWriteQueue(link: Link, limits: StoreLimits): WriteQueue {
 
   function pump(): void {
     if (link.state() === 'down' || link.state() === 'dead') return
-    if (isDue && !isUnderWay && (records.length > 0 || changes.length > 0)) postBatch()
+    if (isDue && !isUnderWay && (records.size() > 0 || changes.length > 0)) postBatch()
     while (waiting[0] !== undefined && waiting[0].afterCount <= postedCount) waiting.shift()?.post()
   }
 
   function postBatch(): void {
-    const batch = records.length > limits.maxBatchRecords ? records.splice(0, limits.maxBatchRecords) : records
-    if (batch === records) records = []
-    link.write({ records: packRecords(batch), changes })
-    underWay = { records: batch.length, changes }
-    postedCount += batch.length + changes.length
+    const { count, packed } = records.take()
+    link.write({ records: packed, changes })
+    underWay = { records: count, changes }
+    postedCount += count + changes.length
     changes = []
     isUnderWay = true
-    isDue = records.length > 0
+    isDue = records.size() > 0
   }
 
   return {
     record(record) {
       if (link.state() === 'dead') return
-      if (records.length >= limits.maxQueuedRecords) {
+      if (records.size() >= limits.maxQueuedRecords) {
         droppedCount += 1
         isDropping = true
         return
       }
-      records.push(record)
+      records.add(record)
       queuedCount += 1
       if (timer === null) schedule()
     },
