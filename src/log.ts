@@ -5,7 +5,8 @@ export type LogFields = Readonly<Record<string, unknown>>
 
 export interface Logger {
   debug(event: string, fields?: LogFields): void
-  info(event: string, fields?: LogFields): void
+  /** A text is the members of a JSON object, spelled already: the line of every call is made that way. */
+  info(event: string, fields?: LogFields | string): void
   warn(event: string, fields?: LogFields): void
   error(event: string, fields?: LogFields): void
   isEnabled(level: LogLevel): boolean
@@ -26,7 +27,7 @@ export interface LogOptions {
 const severities: Record<LogLevel, number> = { debug: 10, info: 20, warn: 30, error: 40 }
 const flushDelayMs = 50
 /** Lines wait as bytes: texts that live for a while are dear to collect. When so many wait they are written at once. */
-const collectedBytes = 262_144
+const collectedBytes = 65_536
 /** UTF-8 takes no more for a unit of UTF-16. */
 const mostBytesEach = 3
 
@@ -57,7 +58,7 @@ export function createLogger(options: LogOptions): Logger {
     used += collected.write(line, used)
   }
 
-  function log(level: LogLevel, event: string, fields: LogFields = {}): void {
+  function log(level: LogLevel, event: string, fields: LogFields | string = {}): void {
     if (severities[level] < least) return
     collect(format({ time: timeText(options.now()), level, event, fields, isColoured: options.isColoured }))
     if (level === 'error') flush()
@@ -100,7 +101,7 @@ interface Line {
   readonly time: string
   readonly level: LogLevel
   readonly event: string
-  readonly fields: LogFields
+  readonly fields: LogFields | string
   readonly isColoured: boolean
 }
 
@@ -119,16 +120,30 @@ function createTimeText(): (time: number) => string {
 
 /** Joined as text: an object of all would have to be copied together for every line. */
 function formatJson({ time, level, event, fields }: Line): string {
-  const own = JSON.stringify(fields)
-  const head = `{"time":"${time}","level":"${level}","event":${JSON.stringify(event)}`
-  return own === '{}' ? `${head}}\n` : `${head},${own.slice(1)}\n`
+  const own = typeof fields === 'string' ? fields : JSON.stringify(fields).slice(1, -1)
+  const head = `{"time":"${time}","level":"${level}","event":${quote(event)}`
+  return own === '' ? `${head}}\n` : `${head},${own}}\n`
+}
+
+const quoted = new Map<string, string>()
+const maxQuoted = 1000
+const maxQuotedLength = 256
+
+/** A text as JSON. Names come again and again: those met before are known. */
+export function quote(text: string): string {
+  const known = quoted.get(text)
+  if (known !== undefined) return known
+  const made = JSON.stringify(text)
+  if (quoted.size >= maxQuoted) quoted.clear()
+  if (text.length <= maxQuotedLength) quoted.set(text, made)
+  return made
 }
 
 const colours: Record<LogLevel, string> = { debug: '2', info: '36', warn: '33', error: '31' }
 
 function formatText({ time, level, event, fields, isColoured }: Line): string {
   const paint = (code: string, text: string) => (isColoured ? `\u001b[${code}m${text}\u001b[0m` : text)
-  const values = Object.entries(fields)
+  const values = Object.entries(typeof fields === 'string' ? (JSON.parse(`{${fields}}`) as LogFields) : fields)
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${paint('2', `${name}=`)}${formatValue(value)}`)
   const clock = time.replace('T', ' ').replace('Z', '')

@@ -5,7 +5,7 @@
 import type { Clock } from '../clock.ts'
 import type { AttemptRecord, Outcome, Price, ReportedUsage, Usage, UsageRecord, UsageSource } from '../domain.ts'
 import { countInput } from '../formats/token-rules.ts'
-import type { Logger } from '../log.ts'
+import { type Logger, quote } from '../log.ts'
 import type { Call } from '../providers/provider.ts'
 import type { Store } from '../stores/store.ts'
 import type { ClientLimits } from './client-limits.ts'
@@ -217,23 +217,17 @@ function guessOutput(answer: AnswerBeginning | null): number {
   return Math.ceil(answer.bytes / (answer.form === 'events' ? bytesPerStreamedToken : bytesPerToken))
 }
 
-function logFields(record: UsageRecord) {
-  return {
-    id: record.id,
-    client: record.client,
-    path: record.path,
-    model: record.model,
-    target: record.provider === '' ? '' : `${record.provider}/${record.targetModel}`,
-    credential: record.credential,
-    status: record.status,
-    outcome: record.outcome,
-    // Left out of the line when undefined.
-    error_code: record.errorCode === '' ? undefined : record.errorCode,
-    attempts: record.attempts,
-    first_byte_ms: record.firstByteMs,
-    duration_ms: record.durationMs,
-    input_tokens: record.usage.inputTokens,
-    output_tokens: record.usage.outputTokens,
-    cost_usd: record.costMicroUsd / 1_000_000,
-  }
+/** As JSON: put together by hand it costs half of what an object of them would. */
+function logFields(record: UsageRecord): string {
+  const { usage } = record
+  const target = record.provider === '' ? '' : `${record.provider}/${record.targetModel}`
+  const error = record.errorCode === '' ? '' : `"error_code":${quote(record.errorCode)},`
+  return (
+    `"id":${JSON.stringify(record.id)},"client":${quote(record.client)},"path":${quote(record.path)},` +
+    `"model":${quote(record.model)},"target":${quote(target)},"credential":${quote(record.credential)},` +
+    `"status":${record.status},"outcome":"${record.outcome}",${error}"attempts":${record.attempts},` +
+    `"first_byte_ms":${record.firstByteMs},"duration_ms":${record.durationMs},` +
+    `"input_tokens":${usage.inputTokens},"output_tokens":${usage.outputTokens},` +
+    `"cost_usd":${record.costMicroUsd / 1_000_000}`
+  )
 }
