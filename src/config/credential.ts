@@ -37,7 +37,7 @@ export function maskSecret(secret: string): string {
 
 /** SHA-256, hex. */
 export function hashSecret(secret: string): string {
-  return new Bun.CryptoHasher('sha256').update(secret).digest('hex')
+  return Bun.SHA256.hash(secret, 'hex')
 }
 
 const leastLengthToShowEnd = 16

@@ -50,7 +50,14 @@ export function applyEdits(bytes: Uint8Array<ArrayBuffer>, edits: readonly Edit[
     position = edit.end
   }
   parts.push(bytes.subarray(position))
-  return new Uint8Array(Buffer.concat(parts))
+  // Copied once: a prompt may be megabytes.
+  const edited = Buffer.allocUnsafeSlow(parts.reduce((length, part) => length + part.byteLength, 0))
+  let at = 0
+  for (const part of parts) {
+    edited.set(part, at)
+    at += part.byteLength
+  }
+  return edited
 }
 
 /** The same on latin1 text, for pieces of a stream. */

@@ -76,14 +76,13 @@ export function readChatRequest(body: Uint8Array<ArrayBuffer>): RequestView {
 
 /** Reads any other JSON body; `model`, if there is one, must be one string. */
 export function readJsonRequest(body: Uint8Array<ArrayBuffer>): RequestView {
-  const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-  const text = buffer.toString('utf8')
+  const text = utf8.decode(body)
   const json = parseJson(text)
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return emptyView
   const fields = json as Record<string, unknown>
   if (!Object.hasOwn(fields, 'model')) return { ...emptyView, isStream: fields.stream === true, json: fields }
   // With one character for each byte, places in the text are places in the bytes.
-  const spans = findAllMembers(text.length === buffer.byteLength ? text : buffer.toString('latin1'), 'model')
+  const spans = findAllMembers(text.length === body.byteLength ? text : latin1(body), 'model')
   // Some upstreams (those written in Go) take a name in any case.
   if (spans.length > 1 || Object.keys(fields).filter(isModelName).length > 1) throw doubledModel()
   if (fields.model === null) return { ...emptyView, isStream: fields.stream === true, json: fields }
@@ -97,6 +96,13 @@ export function readJsonRequest(body: Uint8Array<ArrayBuffer>): RequestView {
     isStream: fields.stream === true,
     json: fields,
   }
+}
+
+/** A mark at the beginning is no JSON. */
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
+
+function latin1(body: Uint8Array<ArrayBuffer>): string {
+  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1')
 }
 
 /** Reads the `model` field of a form with files (audio uploads). Everything else in it is the upstream's business. */
