@@ -6,6 +6,7 @@ import { bifrost } from './peers/bifrost.ts'
 import { ferro } from './peers/ferro.ts'
 import { homeOf, install, whyNotInstalled } from './peers/install.ts'
 import { litellm } from './peers/litellm.ts'
+import { litellmRs } from './peers/litellm-rs.ts'
 import { llmshim } from './peers/llmshim.ts'
 import { lmProxy } from './peers/lm-proxy.ts'
 import { octopus } from './peers/octopus.ts'
@@ -45,6 +46,7 @@ const peers: readonly Peer[] = [
   shepherd,
   llmshim,
   ultrafast,
+  litellmRs,
   lmProxy,
 ]
 

@@ -100,7 +100,7 @@ async function soak() {
 
   say(`warm-up, ${warmUpSeconds} s`)
   const order = { port, users: options.users, thinkMs: options.thinkMs }
-  const warmUp = await runClient({ ...order, seed: options.seed + 1_000_000, seconds: warmUpSeconds })
+  const warmUp = await runClient({ ...order, seed: options.seed + 1_000_000, firstNumber: 0, seconds: warmUpSeconds })
   const idle = await becomeQuiet(10)
 
   say(`load, ${options.minutes} min`)
@@ -108,7 +108,7 @@ async function soak() {
   let reloads = 0
   const reloading = setInterval(() => void writeSettings(++reloads), reloadEveryMs)
   const progress = setInterval(() => sayLast(sampler.samples.at(-1)), 60_000)
-  const load = await runClient({ ...order, seed: options.seed, seconds: options.minutes * 60 })
+  const load = await runClient({ ...order, seed: options.seed, firstNumber: 1_000_000, seconds: options.minutes * 60 })
   for (const timer of [reloading, progress]) clearInterval(timer)
   await sampler.stop()
 
@@ -135,6 +135,7 @@ async function soak() {
     lostRecords: Number(lost?.[1] ?? Number.NaN),
     refusedByMetrics: metrics.refused_count,
     upstreamCalls: upstreamState.calls,
+    upstreamNumbered: new Map(upstreamState.numbered),
     upstreamInFlight: upstreamState.inFlight,
     oldestRecordAgeMs,
     reloads: { made: reloads, lastApplied: stats.reload?.applied === true },

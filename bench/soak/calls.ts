@@ -1,12 +1,13 @@
 /** One call of the soak: what is asked, how its client behaves, and what became of it as the client saw it. */
 import type { Random } from './random.ts'
-import { clientKeys } from './settings.ts'
+import { clientKeys, numberHeader } from './settings.ts'
 
 /** `error`: an answer with an error status. `cut`: a stream that said so. `untold`: a stream or an answer that ended as if whole and was not. */
 export type Seen = 'whole' | 'error' | 'cut' | 'untold' | 'aborted' | 'broken'
 
 export interface CallResult {
   readonly kind: CallKind
+  readonly number: number
   /** The gateway's name for the call; null where no head came. */
   readonly id: string | null
   readonly status: number
@@ -38,7 +39,7 @@ export function chooseDeparture(random: Random): Departure {
 export async function makeCall(
   base: string,
   kind: CallKind,
-  { random, departure }: { random: Random; departure: Departure },
+  { number, random, departure }: { number: number; random: Random; departure: Departure },
 ): Promise<CallResult> {
   const { path, method = 'POST', key = clientKeys.main, body } = kinds[kind]
   const controller = new AbortController()
@@ -51,13 +52,14 @@ export async function makeCall(
     hasLeft = true
   })
   const begin = performance.now()
-  const end = (seen: Seen, detail = ''): CallResult => ({ kind, ...known, seen, detail })
+  const end = (seen: Seen, detail = ''): CallResult => ({ kind, number, ...known, seen, detail })
   try {
     const response = await fetch(`${base}${path}`, {
       method,
       headers: {
         authorization: `Bearer ${key}`,
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(kind.startsWith('repeated') ? {} : { [numberHeader]: String(number) }),
       },
       ...(body === undefined ? {} : { body: body(random) }),
       signal: controller.signal,
@@ -68,8 +70,7 @@ export async function makeCall(
     const text = await readBody(response, departure, leave)
     if (response.status >= 400) return end('error', text.slice(0, 300))
     if (response.headers.get('content-type')?.startsWith('text/event-stream') === true) return end(...judgeStream(text))
-    JSON.parse(text)
-    return end('whole')
+    return isJson(text) ? end('whole') : end('untold', text.slice(-300))
   } catch (error) {
     const isOverdue = performance.now() - begin >= callDeadlineMs
     if (hasLeft && !isOverdue) return end('aborted')
@@ -97,6 +98,15 @@ async function readBody(response: Response, departure: Departure, leave: () => v
     if (pieces < departure.afterPieces) continue
     await Bun.sleep(departure.stallMs)
     leave()
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -7,6 +7,8 @@ import { adminKey } from './settings.ts'
 export interface ClientOrder {
   readonly port: number
   readonly seed: number
+  /** Of the first call. */
+  readonly firstNumber: number
   readonly seconds: number
   readonly users: number
   /** Between two calls of one user; on average half of it. */
@@ -27,6 +29,7 @@ const until = performance.now() + order.seconds * 1000
 const results: CallResult[] = []
 const operatorProblems: string[] = []
 let operatorReads = 0
+let number = order.firstNumber
 
 const users = Array.from({ length: order.users }, (_, index) => user(createRandom(order.seed, index)))
 const operators = [reader(createRandom(order.seed, 500)), watcher(createRandom(order.seed, 501))]
@@ -39,7 +42,7 @@ async function user(random: Random): Promise<void> {
   await Bun.sleep(random.next() * order.thinkMs)
   while (performance.now() < until) {
     const kind = chooseKind(random)
-    results.push(await makeCall(base, kind, { random, departure: chooseDeparture(random) }))
+    results.push(await makeCall(base, kind, { number: number++, random, departure: chooseDeparture(random) }))
     await Bun.sleep(random.next() * order.thinkMs)
   }
 }

@@ -18,6 +18,8 @@ export const maxStoreBytes = 2 * 1024 * 1024
 /** The file that is written, and one that was rotated. */
 export const maxLogBytes = 2 * 20_000_000 + 1_000_000
 const credentialCount = 50
+/** Goes through the gateway as any header does; not on calls that are to be found equal by the cache. */
+export const numberHeader = 'x-soak-number'
 
 /** `version` changes a setting that matters little, so that a reload has something to do. */
 export function gatewaySettings(options: {

@@ -1,6 +1,6 @@
 /** The simulated upstream of the soak, in a process of its own; its parent asks how much came, and has idle connections closed. */
 import { startOpenAiSimulator } from '../../src/simulator/openai.ts'
-import { simulatedCredentials } from './settings.ts'
+import { numberHeader, simulatedCredentials } from './settings.ts'
 
 export type UpstreamQuestion = 'counts' | 'close'
 
@@ -8,6 +8,8 @@ export interface UpstreamState {
   readonly port: number
   /** Calls that came, model lists left out. */
   readonly calls: number
+  /** Of those with a number (see calls.ts): how often each came, as pairs. Only in the answer to `counts`. */
+  readonly numbered: readonly (readonly [number: number, times: number])[]
   readonly inFlight: number
   readonly connections: number
 }
@@ -19,6 +21,7 @@ const simulator = startOpenAiSimulator({
 })
 let calls = 0
 let lastNumber = 0
+const numbered = new Map<number, number>()
 // Asked for each request, and never true.
 simulator
   .waitFor(
@@ -26,6 +29,8 @@ simulator
       if (request.number > lastNumber) {
         lastNumber = request.number
         if (request.method === 'POST') calls++
+        const own = Number(request.header(numberHeader) ?? Number.NaN)
+        if (Number.isFinite(own)) numbered.set(own, (numbered.get(own) ?? 0) + 1)
       }
       return false
     },
@@ -33,10 +38,11 @@ simulator
   )
   .catch(() => {})
 
-function tell(): void {
+function tell(isAsked: boolean): void {
   const state: UpstreamState = {
     port: simulator.port,
     calls,
+    numbered: isAsked ? [...numbered] : [],
     inFlight: simulator.inFlight(),
     connections: simulator.openConnections(),
   }
@@ -45,7 +51,7 @@ function tell(): void {
 
 process.on('message', (question: UpstreamQuestion) => {
   if (question === 'close') simulator.closeIdleConnections()
-  tell()
+  tell(question === 'counts')
 })
 process.on('disconnect', () => process.exit(0))
-tell()
+tell(false)

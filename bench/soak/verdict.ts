@@ -33,6 +33,8 @@ export interface SoakFacts {
   readonly refusedByMetrics: number
   /** Calls that reached the simulated upstream. */
   readonly upstreamCalls: number
+  /** How often each numbered call got there. */
+  readonly upstreamNumbered: ReadonlyMap<number, number>
   readonly upstreamInFlight: number
   /** Of the oldest single call still kept. */
   readonly oldestRecordAgeMs: number
@@ -160,6 +162,7 @@ function judgeTotals(facts: SoakFacts): Check[] {
   const attempts = [...log.calls.values()].filter(({ provider }) => provider === 'simulator')
   const attempted = attempts.reduce((total, one) => total + one.attempts, 0)
   const left = results.filter(({ seen }) => seen === 'aborted').length
+  const otherwise = withId.filter((one) => isOtherwiseCounted(one, facts))
   return [
     {
       name: 'each call that got a head has exactly one record',
@@ -204,6 +207,11 @@ function judgeTotals(facts: SoakFacts): Check[] {
       isGood: facts.upstreamCalls <= attempted && facts.upstreamCalls >= attempted - left,
     },
     {
+      name: 'each call reached the upstream as often as its record says',
+      seen: `${otherwise.length} did not${otherwise.length === 0 ? '' : `: ${describe(otherwise[0], log.calls)}`}`,
+      isGood: otherwise.length === 0,
+    },
+    {
       name: 'operators are answered',
       seen: `${facts.operatorProblems.length} problems${facts.operatorProblems.length === 0 ? '' : `: ${facts.operatorProblems[0]}`}`,
       isGood: facts.operatorProblems.length === 0,
@@ -216,6 +224,14 @@ function isRefusedBefore(kind: string, status: number): boolean {
   return (kind === 'badJson' && status === 400) || (kind === 'wrongKey' && status === 401)
 }
 
+/** Whoever leaves may do so between the attempt and its arrival. */
+function isOtherwiseCounted({ id, number, kind, seen }: CallResult, { log, upstreamNumbered }: SoakFacts): boolean {
+  const record = id === null ? undefined : log.calls.get(id)
+  if (record === undefined || record.provider === 'mock' || kind.startsWith('repeated')) return false
+  const times = upstreamNumbered.get(number) ?? 0
+  return seen === 'aborted' ? times > record.attempts : times !== record.attempts
+}
+
 function isToldAsCut({ id }: CallResult, calls: SoakFacts['log']['calls']): boolean {
   return id !== null && calls.get(id)?.outcome === 'cut'
 }
@@ -223,7 +239,8 @@ function isToldAsCut({ id }: CallResult, calls: SoakFacts['log']['calls']): bool
 const outcomesOf: Readonly<Record<CallResult['seen'], readonly string[]>> = {
   whole: ['succeeded'],
   error: ['failed', 'refused'],
-  cut: ['cut'],
+  // An error that the upstream itself told in its stream is passed on, and the call has failed.
+  cut: ['cut', 'failed'],
   // Its upstream may have ended, well or badly, before its leaving was noticed.
   aborted: ['aborted', 'succeeded', 'cut', 'failed', 'refused'],
   broken: ['cut'],
