@@ -181,12 +181,15 @@ async function readWhole(
   }
 }
 
-/** A 200 that carries an error, a page, or nothing. */
+/** A 200 that carries an error, a page, nothing, or only the beginning of an answer. */
 function refuseFalseAnswer(bytes: Uint8Array<ArrayBuffer>, parts: AnswerParts): void {
   if (parts.family === 'other') return
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (buffer[0] !== 0x7b && !/^\s*\{/.test(buffer.toString('latin1'))) {
     throw new UpstreamError('server_error', 'the upstream answered 200 without JSON', { status: 502, code: 'no_json' })
+  }
+  if (!endsInBrace(buffer)) {
+    throw new UpstreamError('server_error', 'the upstream ended its JSON early', { status: 502, code: 'cut_json' })
   }
   if (!buffer.includes('"error"')) return
   const json = parseEventJson(buffer.toString('latin1'))
@@ -194,6 +197,17 @@ function refuseFalseAnswer(bytes: Uint8Array<ArrayBuffer>, parts: AnswerParts): 
     throw new UpstreamError('server_error', 'the upstream answered with broken JSON', { status: 502 })
   const isError = typeof json === 'object' && json !== null && isErrorObject(json as Record<string, unknown>)
   if (isError && !('status' in json && 'output' in json)) throw refusalInside(json, parts)
+}
+
+/** What ends otherwise was broken off, although its HTTP body came to a proper end. The other way round would take a parse. */
+function endsInBrace(bytes: Uint8Array): boolean {
+  let last = bytes.length - 1
+  while (last >= 0 && isSpace(bytes[last])) last--
+  return bytes[last] === 0x7d
+}
+
+function isSpace(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
 }
 
 function refusalInside(json: unknown, parts: AnswerParts): UpstreamError {

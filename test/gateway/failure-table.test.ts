@@ -193,6 +193,29 @@ describe('with one credential the client is told, in one shape', () => {
   }
 })
 
+describe('an answer whose JSON ends early, while its HTTP body ends in order', () => {
+  const cut: Behaviour = { kind: 'dying', afterChunks: 2, how: 'clean' }
+
+  test('is none: another credential answers', async () => {
+    await using pair = await startPair({
+      credentials: { [bad]: cut, [good]: { kind: 'good' } },
+      clock: createTestClock(),
+    })
+    const response = await pair.gateway.chat({})
+    expect(await response.json()).toMatchObject({ object: 'chat.completion' })
+    expect(pair.order()).toEqual([bad, good])
+    expect(await pair.onlyRecord()).toMatchObject({ status: 200, outcome: 'succeeded', attempts: 2 })
+  })
+
+  test('is told as the failure it is', async () => {
+    await using pair = await startPair({ credentials: { [bad]: cut }, clock: createTestClock() })
+    const response = await pair.gateway.chat({})
+    expect(response.status).toBe(502)
+    expect((await readError(response)).code).toBe('cut_json')
+    expect(await pair.onlyRecord()).toMatchObject({ status: 502, outcome: 'failed', errorCode: 'cut_json' })
+  })
+})
+
 const clientsOwn: readonly (readonly [string, Behaviour, number])[] = [
   ['400', { kind: 'bad_request' }, 400],
   ['404', { kind: 'model_not_found' }, 404],
