@@ -62,7 +62,10 @@ export function gatewaySettings(options: {
   }
 }
 
-/** Half of them are good, each in its own shape; every other one has one fault, by chance. */
+/**
+ * Half of them are good, each in its own shape; every other one has one fault, by chance. None refuses `stream_options`: the call is then
+ * sent again within its attempt, and attempts are counted here.
+ */
 export function simulatedCredentials(seed: number): Record<string, Behaviour> {
   const credentials: Record<string, Behaviour> = {}
   for (let index = 0; index < credentialCount; index++) {
@@ -79,7 +82,7 @@ export function simulatedCredentials(seed: number): Record<string, Behaviour> {
   return credentials
 }
 
-const goodCount = 24
+const goodCount = 25
 const usages = ['when_asked', 'never', 'always', 'on_finish_chunk', 'never', 'every_chunk'] as const
 
 const faults: readonly Behaviour[] = [
@@ -92,7 +95,7 @@ const faults: readonly Behaviour[] = [
   { kind: 'overloaded', status: 529, probability: 0.2 },
   { kind: 'dying', afterChunks: 3, how: 'reset', probability: 0.15 },
   { kind: 'dying', afterChunks: 2, how: 'close', probability: 0.15 },
-  { kind: 'dying', afterChunks: 3, how: 'clean', probability: 0.15 },
+  { kind: 'dying', afterChunks: 3, how: 'clean', probability: 0.15, paths: ['/v1/chat/'] },
   { kind: 'error_in_stream', afterChunks: 4, probability: 0.2 },
   { kind: 'error_in_stream', afterChunks: 0, probability: 0.2 },
   { kind: 'no_answer', how: 'reset', probability: 0.2 },
@@ -101,13 +104,13 @@ const faults: readonly Behaviour[] = [
   { kind: 'silent', after: 'head', probability: 0.05 },
   { kind: 'silent', after: 'content', afterChunks: 2, probability: 0.05 },
   { kind: 'error_in_200', probability: 0.2 },
-  { kind: 'empty_body', probability: 0.1 },
+  // Elsewhere an empty answer, or part of one, is what the upstream says: it passes as it is.
+  { kind: 'empty_body', probability: 0.1, paths: ['/v1/chat/'] },
   // Slow heads.
   { kind: 'good', firstTokenDelayMs: 900, isHeadSentEarly: false },
   { kind: 'good', firstTokenDelayMs: 1_600, heartbeatMs: 300 },
   { kind: 'exhausted', probability: 0.03 },
   { kind: 'revoked', probability: 0.03, covers: 'calls' },
-  { kind: 'refuses_stream_options' },
   { kind: 'good', closeConnectionAfterMs: 40, contentEncoding: 'gzip' },
   { kind: 'good', hugeFrameBytes: 150_000, cutEveryBytes: 4_000 },
 ]

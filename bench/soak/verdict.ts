@@ -203,12 +203,15 @@ function judgeTotals(facts: SoakFacts): Check[] {
     {
       name: 'the upstream got as many calls as there were attempts',
       seen: `${facts.upstreamCalls} of ${attempted}; ${left} clients left`,
-      // Whose client leaves at the right moment, that attempt never gets there.
-      isGood: facts.upstreamCalls <= attempted && facts.upstreamCalls >= attempted - left,
+      // Whose client leaves at the right moment, that attempt never gets there; nor one on a connection that is just being closed.
+      isGood: facts.upstreamCalls <= attempted && facts.upstreamCalls >= attempted - left - attempted / 100,
     },
     {
-      name: 'each call reached the upstream as often as its record says',
-      seen: `${otherwise.length} did not${otherwise.length === 0 ? '' : `: ${describe(otherwise[0], log.calls)}`}`,
+      name: 'no call reached the upstream more often than its record says',
+      seen: `${otherwise.length} did${otherwise
+        .map((one) => `; ${facts.upstreamNumbered.get(one.number) ?? 0} times: ${describe(one, log.calls)}`)
+        .slice(0, 3)
+        .join('')}`,
       isGood: otherwise.length === 0,
     },
     {
@@ -224,12 +227,13 @@ function isRefusedBefore(kind: string, status: number): boolean {
   return (kind === 'badJson' && status === 400) || (kind === 'wrongKey' && status === 401)
 }
 
-/** Whoever leaves may do so between the attempt and its arrival. */
+/** Never more often than its attempts; less where a connection that was kept for later was closed at that moment, or whose client left. */
 function isOtherwiseCounted({ id, number, kind, seen }: CallResult, { log, upstreamNumbered }: SoakFacts): boolean {
   const record = id === null ? undefined : log.calls.get(id)
   if (record === undefined || record.provider === 'mock' || kind.startsWith('repeated')) return false
   const times = upstreamNumbered.get(number) ?? 0
-  return seen === 'aborted' ? times > record.attempts : times !== record.attempts
+  const isAnswered = seen === 'whole' || seen === 'cut'
+  return times > record.attempts || (isAnswered && times === 0)
 }
 
 function isToldAsCut({ id }: CallResult, calls: SoakFacts['log']['calls']): boolean {
