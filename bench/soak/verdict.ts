@@ -70,8 +70,8 @@ function judgeSteadiness({ samples, oldestRecordAgeMs, reloads }: SoakFacts): Ch
   return [
     {
       name: 'memory does not grow after the first quarter',
-      seen: `${megabytes(trend.perHour)} MB/h, surely ${megabytes(trend.atLeastPerHour)}; at most ${megabytes(most((one) => one.residentBytes))} MB`,
-      isGood: !(trend.atLeastPerHour > maxGrowthPerHour),
+      seen: `${describeTrend(trend)}; at most ${megabytes(most((one) => one.residentBytes))} MB`,
+      isGood: trend.atLeastPerHour === null || trend.atLeastPerHour <= maxGrowthPerHour,
     },
     levelCheck('descriptors stay level', samples, { read: (one) => one.descriptors, slack: 20, unit: 1 }),
     levelCheck('threads stay level', samples, { read: (one) => one.threads, slack: 3, unit: 1 }),
@@ -108,6 +108,11 @@ function judgeSteadiness({ samples, oldestRecordAgeMs, reloads }: SoakFacts): Ch
       isGood: reloads.lastApplied || reloads.made === 0,
     },
   ]
+}
+
+function describeTrend({ perHour, atLeastPerHour }: Trend): string {
+  if (perHour === null || atLeastPerHour === null) return 'too short to tell'
+  return `${megabytes(perHour)} MB an hour, surely ${megabytes(Math.max(0, atLeastPerHour))} or more`
 }
 
 /** The last quarter beside the second one: what still grows is higher then. */
