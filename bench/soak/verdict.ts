@@ -52,8 +52,8 @@ export interface Quiet {
   readonly busy: number
 }
 
-/** A leak that this finds in twenty minutes is one of more than so much. */
-const maxGrowthPerHour = 24e6
+/** Less than so much cannot be told from how memory goes up and down by itself, however long or short the run. */
+const unclearGrowthBytes = 10e6
 const warmUpShare = 1 / 4
 
 export function judge(facts: SoakFacts): Check[] {
@@ -66,12 +66,14 @@ export function memoryTrend(samples: readonly Sample[]): Trend {
 
 function judgeSteadiness({ samples, oldestRecordAgeMs, reloads }: SoakFacts): Check[] {
   const trend = memoryTrend(samples)
+  const [first, last] = [afterWarmUp(samples)[0], samples.at(-1)]
+  const hours = ((last?.seconds ?? 0) - (first?.seconds ?? 0)) / 3600
   const most = (read: (sample: Sample) => number) => Math.max(...samples.map(read))
   return [
     {
       name: 'memory does not grow after the first quarter',
       seen: `${describeTrend(trend)}; at most ${megabytes(most((one) => one.residentBytes))} MB`,
-      isGood: trend.atLeastPerHour === null || trend.atLeastPerHour <= maxGrowthPerHour,
+      isGood: trend.atLeastPerHour === null || trend.atLeastPerHour * hours <= unclearGrowthBytes,
     },
     levelCheck('descriptors stay level', samples, { read: (one) => one.descriptors, slack: 20, unit: 1 }),
     levelCheck('threads stay level', samples, { read: (one) => one.threads, slack: 3, unit: 1 }),
