@@ -101,14 +101,14 @@ async function tryAll(chosen: readonly Peer[]): Promise<void> {
     const onStart = (peer: Peer) => console.error(`starting ${titleOf(peer)}`)
     const { subjects, missing } = await start(chosen, { directory, upstreamPort: mock.port, onStart })
     running.push(...subjects)
-    console.log('| gateway | start ms | MB | processes | usage | usage in streams | only if asked |')
-    console.log('| --- | --- | --- | --- | --- | --- | --- |')
+    console.log('| gateway | start ms | MB | processes | usage | usage in streams | only if asked | failed of 320 |')
+    console.log('| --- | --- | --- | --- | --- | --- | --- | --- |')
     for (const { name, version, pids, trial } of subjects) {
       const sizes = [Math.round(trial.startMs), Math.round(trial.idleBytes / 1e6), pids.length]
       const usage = [trial.hasUsage, trial.hasStreamUsage, trial.isStreamUsageOnlyIfAsked].map((is) =>
         is ? 'yes' : 'no',
       )
-      console.log(`| ${[`${name} ${version}`, ...sizes, ...usage].join(' | ')} |`)
+      console.log(`| ${[`${name} ${version}`, ...sizes, ...usage, trial.failedCalls].join(' | ')} |`)
     }
     for (const { name, version, error } of missing) console.log(`${name} ${version}: ${error}`)
   } finally {

@@ -2,7 +2,8 @@
  * Ferro Labs' gateway: its own binary, as its makers put it into PyPI (the Go module is github.com/ferro-labs/ai-gateway, whose
  * proxy answered "403 Forbidden: This module version is not available" on 2026-11-21).
  * On: access by its master key, metrics, one target with the strategy `single`. Off: databases, plugins, tracing, which all are off by default
- * ("zero-allocation no-op until you turn it on", its README); log lines below errors. It listens on all addresses and cannot be told otherwise.
+ * ("zero-allocation no-op until you turn it on", its README); its rate limit for
+ * each address, log lines below errors. It listens on all addresses and cannot be told otherwise.
  */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -30,6 +31,7 @@ export const ferro: Peer = {
         OPENAI_API_KEY: upstreamKey,
         OPENAI_BASE_URL: upstreamUrl(place),
         LOG_LEVEL: 'error',
+        RATE_LIMIT_RPS: '0',
       },
       readyPath: '/health',
     }

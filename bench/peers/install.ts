@@ -110,7 +110,7 @@ async function run(step: InstallStep, home: string): Promise<string | null> {
   })
   const told = await new Response(child.stderr).text()
   if ((await child.exited) === 0) return null
-  return `${step.tool}: ${lastLines(told) || `ended with status ${child.exitCode}`}`
+  return lastLines(told) || `${step.tool} ended with status ${child.exitCode}`
 }
 
 /** What a program said at its end, on one line. */

@@ -1,6 +1,7 @@
 /**
- * llmshim (Rust): its proxy, from the binary in PyPI, with the mock as a server of vLLM, its kind of OpenAI-compatible upstream. It has no access control and
- * keeps nothing; there is nothing to turn off.
+ * llmshim (Rust): its proxy, from the binary in PyPI, with the mock as a server of vLLM, its kind of OpenAI-compatible upstream. It has no access control.
+ * It keeps what it needs for replays in files, which cannot be turned off; two threads do that for all calls, and when too many wait for them some are refused
+ * with 503 ("native replay metadata is busy; retry the request").
  */
 import { join } from 'node:path'
 import { pip } from './install.ts'

@@ -19,13 +19,15 @@ export interface PeerSubject extends Subject {
 export interface Trial {
   /** From the start of its process to its first answer. */
   readonly startMs: number
-  /** Resident memory a second after its first calls. */
+  /** Resident memory two seconds after that, before the first call. */
   readonly idleBytes: number
   readonly hasUsage: boolean
   /** Whether a stream that asks for usage ends with it. */
   readonly hasStreamUsage: boolean
   /** Whether a stream that does not ask is left without it, as OpenAI leaves it. */
   readonly isStreamUsageOnlyIfAsked: boolean
+  /** Of 320 calls, 16 at once, half of them streams: how many were not answered well. */
+  readonly failedCalls: number
 }
 
 /** Throws where it does not start, or does not give the mock's own answers back; its process is gone then. */
@@ -51,18 +53,20 @@ export async function runPeer(peer: Peer, directory: string, upstreamPort: numbe
   try {
     await firstAnswer(child, `http://127.0.0.1:${port}${launch.readyPath}`, headers)
     const startMs = performance.now() - begin
-    const usage = await tryCalls({ launch, headers, port, upstreamPort })
     await Bun.sleep(restMs)
     const pids = wholeFamily(child.pid)
+    const idleBytes = residentBytes(pids)
+    const seen = await tryCalls({ launch, headers, port, upstreamPort })
     return {
       name: peer.name,
       version: peer.version,
       port,
-      pids,
+      // Some start a process more with the first call.
+      pids: wholeFamily(child.pid),
       path: chatPath,
       headers: launch.headers ?? {},
       model: launch.model ?? defaultModel,
-      trial: { startMs, idleBytes: residentBytes(pids), ...usage },
+      trial: { startMs, idleBytes, ...seen },
       stop: () => stop(child),
     }
   } catch (error) {
@@ -76,7 +80,7 @@ const chatPath = '/v1/chat/completions'
 const defaultModel = 'gpt-4o-mini'
 const startDeadlineMs = 120_000
 const callDeadlineMs = 20_000
-const restMs = 1_000
+const restMs = 2_000
 
 type Child = Bun.Subprocess<'ignore', Bun.BunFile, Bun.BunFile>
 
@@ -125,12 +129,27 @@ async function tryCalls(target: {
   const stream = readStream(await ask(true, { stream: true }))
   if (!stream.isEnded) throw new Error('its stream does not end in [DONE]')
   if (stream.text !== expected.text) throw new Error(`its stream is not that of the mock: ${stream.text.slice(0, 100)}`)
+  const failedCalls = await countFailures((index) => ask(true, index % 2 === 0 ? {} : { stream: true }))
   const asking = readStream(await ask(true, { stream: true, stream_options: { include_usage: true } }))
   return {
     hasUsage: answer.usage?.total_tokens > 0,
     hasStreamUsage: asking.hasUsage,
     isStreamUsageOnlyIfAsked: !stream.hasUsage,
+    failedCalls,
   }
+}
+
+const trialUsers = 16
+const trialCallsEach = 20
+
+/** Limits that are on by default and calls that disturb each other show only when there are many. */
+async function countFailures(call: (index: number) => Promise<string>): Promise<number> {
+  let failures = 0
+  const user = async () => {
+    for (let index = 0; index < trialCallsEach; index++) await call(index).catch(() => failures++)
+  }
+  await Promise.all(Array.from({ length: trialUsers }, user))
+  return failures
 }
 
 function readStream(body: string): { text: string; hasUsage: boolean; isEnded: boolean } {
