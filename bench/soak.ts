@@ -84,7 +84,7 @@ async function soak() {
     PORT: String(port),
   })
   await answering(port, '/health', child)
-  const gateway: SampledGateway = { pid: child.pid, port, directory }
+  const gateway: SampledGateway = { pid: child.pid, port, referencePort: mockPort, directory }
   const log = createLogReader(join(directory, 'log', 'soak.log'))
   const following = setInterval(log.read, logEveryMs)
 

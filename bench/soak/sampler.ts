@@ -22,6 +22,8 @@ export interface Sample {
   /** Of `/health` on a new connection, since the sample before. */
   readonly medianAnswerMs: number
   readonly longestAnswerMs: number
+  /** Of the mock upstream, asked at the same time: what the machine itself is to blame for. */
+  readonly longestReferenceMs: number
 }
 
 export interface Sampler {
@@ -32,6 +34,7 @@ export interface Sampler {
 export interface SampledGateway {
   readonly pid: number
   readonly port: number
+  readonly referencePort: number
   /** With `data` and `log` in it. */
   readonly directory: string
 }
@@ -41,13 +44,19 @@ export function startSampler(gateway: SampledGateway, everyMs: number): Sampler 
   const begin = performance.now()
   let isStopped = false
   let answersMs: number[] = []
+  let longestReferenceMs = 0
   let before = { cpu: cpuSeconds([gateway.pid]), at: begin }
 
   async function probe(): Promise<void> {
     while (!isStopped) {
       const start = performance.now()
-      await get(gateway.port, '/health').catch(() => {})
-      answersMs.push(performance.now() - start)
+      const since = () => performance.now() - start
+      const [answerMs, referenceMs] = await Promise.all([
+        get(gateway.port, '/health').then(since, since),
+        get(gateway.referencePort, '/v1/models').then(since, since),
+      ])
+      answersMs.push(answerMs)
+      longestReferenceMs = Math.max(longestReferenceMs, referenceMs)
       await Bun.sleep(probeEveryMs)
     }
   }
@@ -71,8 +80,10 @@ export function startSampler(gateway: SampledGateway, everyMs: number): Sampler 
         processorShare: ((cpu - before.cpu) * 1000) / (now - before.at),
         medianAnswerMs: sorted[Math.floor(sorted.length / 2)] ?? 0,
         longestAnswerMs: sorted.at(-1) ?? 0,
+        longestReferenceMs,
       })
       before = { cpu, at: now }
+      longestReferenceMs = 0
     }
   }
 

@@ -101,8 +101,9 @@ function judgeSteadiness({ samples, oldestRecordAgeMs, reloads }: SoakFacts): Ch
     },
     {
       name: 'an answer of /health does not take long',
-      seen: `longest ${most((one) => one.longestAnswerMs).toFixed(0)} ms, median of medians ${median(samples.map((one) => one.medianAnswerMs)).toFixed(1)} ms`,
-      isGood: most((one) => one.longestAnswerMs) < 2_000,
+      seen: `longest ${most((one) => one.longestAnswerMs).toFixed(0)} ms, of the mock ${most((one) => one.longestReferenceMs).toFixed(0)} ms, median of medians ${median(samples.map((one) => one.medianAnswerMs)).toFixed(1)} ms`,
+      // A machine that is busy with other things makes both wait.
+      isGood: most((one) => one.longestAnswerMs) < 1_000 + 2 * most((one) => one.longestReferenceMs),
     },
     {
       name: 'every reload was taken',
