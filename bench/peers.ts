@@ -16,7 +16,13 @@ import { type PeerSubject, runPeer } from './peers/run-peer.ts'
 import { shepherd } from './peers/shepherd.ts'
 import { ultrafast } from './peers/ultrafast.ts'
 import { vllmRouter } from './peers/vllm-router.ts'
+import { withDescendants } from './process-usage.ts'
 import { startMock } from './subjects.ts'
+
+export interface Peers {
+  readonly subjects: readonly PeerSubject[]
+  readonly missing: readonly MissingPeer[]
+}
 
 export interface MissingPeer {
   readonly name: string
@@ -29,10 +35,7 @@ export interface MissingPeer {
  * Starts what is installed in front of the upstream, one after the other, and tries each with a call and a stream. What is not installed, does not start or
  * answers wrongly is among the missing; nothing is thrown. `directory` is for configurations and logs.
  */
-export async function startPeers(
-  directory: string,
-  upstreamPort: number,
-): Promise<{ subjects: PeerSubject[]; missing: MissingPeer[] }> {
+export async function startPeers(directory: string, upstreamPort: number): Promise<Peers> {
   return start(peers, { directory, upstreamPort, onStart: () => {} })
 }
 
@@ -53,7 +56,7 @@ const peers: readonly Peer[] = [
 async function start(
   chosen: readonly Peer[],
   options: { directory: string; upstreamPort: number; onStart: (peer: Peer) => void },
-): Promise<{ subjects: PeerSubject[]; missing: MissingPeer[] }> {
+): Promise<Peers> {
   const subjects: PeerSubject[] = []
   const missing: MissingPeer[] = []
   for (const peer of chosen) {
@@ -103,8 +106,8 @@ async function tryAll(chosen: readonly Peer[]): Promise<void> {
     running.push(...subjects)
     console.log('| gateway | start ms | MB | processes | usage | usage in streams | only if asked | failed of 320 |')
     console.log('| --- | --- | --- | --- | --- | --- | --- | --- |')
-    for (const { name, version, pids, trial } of subjects) {
-      const sizes = [Math.round(trial.startMs), Math.round(trial.idleBytes / 1e6), pids.length]
+    for (const { name, version, pids, startMs, trial } of subjects) {
+      const sizes = [Math.round(startMs), Math.round(trial.idleBytes / 1e6), withDescendants(pids).length]
       const usage = [trial.hasUsage, trial.hasStreamUsage, trial.isStreamUsageOnlyIfAsked].map((is) =>
         is ? 'yes' : 'no',
       )

@@ -43,8 +43,8 @@ export function machineTime(): MachineTime {
 // The kernel's USER_HZ: 100 on every Linux that Bun runs on.
 const ticksPerSecond = 100
 
-/** Any thread may have started a child. */
-function withDescendants(pids: readonly number[]): number[] {
+/** The processes and all below them: any thread may have started a child. */
+export function withDescendants(pids: readonly number[]): number[] {
   const found = new Set<number>()
   const add = (pid: number) => {
     if (found.has(pid)) return

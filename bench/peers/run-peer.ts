@@ -1,8 +1,8 @@
 /** Starts another gateway as a process of its own, waits until it is ready, and tries it with calls whose answers are known. */
 import { mkdir, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { family, residentBytes } from '../process-usage.ts'
+import { freePort } from '../children.ts'
+import { residentBytes, withDescendants } from '../process-usage.ts'
 import { clientKey, type Subject } from '../subjects.ts'
 import { homeOf, lastLines } from './install.ts'
 import type { Launch, Peer } from './peer.ts'
@@ -12,13 +12,12 @@ export interface PeerSubject extends Subject {
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   readonly model: string
+  readonly startMs: number
   readonly trial: Trial
 }
 
 /** What was seen at its start and in its first calls. */
 export interface Trial {
-  /** From the start of its process to its first answer. */
-  readonly startMs: number
   /** Resident memory two seconds after that, before the first call. */
   readonly idleBytes: number
   readonly hasUsage: boolean
@@ -54,7 +53,7 @@ export async function runPeer(peer: Peer, directory: string, upstreamPort: numbe
     await firstAnswer(child, `http://127.0.0.1:${port}${launch.readyPath}`, headers)
     const startMs = performance.now() - begin
     await Bun.sleep(restMs)
-    const pids = wholeFamily(child.pid)
+    const pids = [child.pid]
     const idleBytes = residentBytes(pids)
     const seen = await tryCalls({ launch, headers, port, upstreamPort })
     return {
@@ -62,11 +61,12 @@ export async function runPeer(peer: Peer, directory: string, upstreamPort: numbe
       version: peer.version,
       port,
       // Some start a process more with the first call.
-      pids: wholeFamily(child.pid),
+      pids: [child.pid],
       path: chatPath,
       headers: launch.headers ?? {},
       model: launch.model ?? defaultModel,
-      trial: { startMs, idleBytes, ...seen },
+      startMs,
+      trial: { idleBytes, ...seen },
       stop: () => stop(child),
     }
   } catch (error) {
@@ -168,15 +168,9 @@ function textOf(answer: { choices?: { message?: { content?: string } }[] }): str
   return text
 }
 
-/** A process with its children and theirs. */
-function wholeFamily(pid: number): number[] {
-  const [self, ...children] = family(pid)
-  return [self ?? pid, ...children.flatMap(wholeFamily)]
-}
-
 async function stop(child: Child): Promise<void> {
   if (child.exitCode !== null) return
-  const pids = wholeFamily(child.pid)
+  const pids = withDescendants([child.pid])
   child.kill('SIGTERM')
   const timer = setTimeout(() => child.kill('SIGKILL'), 5_000)
   await child.exited
@@ -188,17 +182,4 @@ async function stop(child: Child): Promise<void> {
       // Went with its parent.
     }
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().on('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => {
-        if (address === null || typeof address === 'string') reject(new Error('no port'))
-        else resolve(address.port)
-      })
-    })
-  })
 }
