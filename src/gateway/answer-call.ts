@@ -102,16 +102,18 @@ function respond(passage: Passage, served: Served): Response {
 function respondWhole(passage: Passage, served: Served, answer: WholeAnswer): Response {
   served.end(null)
   passage.begin()
-  const text = latin1(answer.bytes)
   const stream = passage.call.view.isStream ? spelledAsStream(passage, served, answer) : null
   const clientModel = renamedModel(passage.call, served)
   const isJson = /\bjson\b/.test(answer.headers['content-type'] ?? '')
-  const body = clientModel !== null && isJson ? Buffer.from(renameModel(text, clientModel), 'latin1') : answer.bytes
+  const body =
+    clientModel !== null && isJson
+      ? Buffer.from(renameModel(latin1(answer.bytes), clientModel), 'latin1')
+      : answer.bytes
   const outcome = passage.call.signal.aborted ? 'aborted' : 'succeeded'
   passage.finish({
     status: outcome === 'aborted' ? 499 : answer.status,
     outcome,
-    usage: isJson ? lastUsage(text) : null,
+    usage: isJson ? lastUsage(bufferOf(answer.bytes)) : null,
     answer: wholeAnswer(answer),
   })
   if (stream !== null) {
@@ -234,7 +236,6 @@ async function passOnLate(passage: Passage, promised: Promise<Served>, sink: Sin
   const { answer } = served
   if (answer.kind === 'whole') {
     served.end(null)
-    const text = latin1(answer.bytes)
     const stream = spelledAsStream(passage, served, answer)
     sink.write(stream ?? formatEvent(errorBody(notStreamed)))
     passage.begin()
@@ -242,7 +243,7 @@ async function passOnLate(passage: Passage, promised: Promise<Served>, sink: Sin
       stream === null
         ? ({ outcome: 'failed', errorCode: notStreamed.code } as const)
         : ({ outcome: 'succeeded', errorCode: '' } as const)
-    passage.finish({ status: 200, ...end, usage: lastUsage(text), answer: wholeAnswer(answer) })
+    passage.finish({ status: 200, ...end, usage: lastUsage(bufferOf(answer.bytes)), answer: wholeAnswer(answer) })
     return
   }
   await passOn({ passage, served, answer, sink })
@@ -306,7 +307,11 @@ async function passOn({ passage, served, answer, sink }: PassOn): Promise<void> 
 }
 
 function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+  return bufferOf(bytes).toString('latin1')
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 /** Rejects when the signal fires. */

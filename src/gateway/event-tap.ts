@@ -5,9 +5,9 @@
  * read from its last bytes, once, at its end.
  */
 import type { ReportedUsage } from '../domain.ts'
-import { applyEdit, findMember } from '../formats/json-members.ts'
+import { applyEdit, findMember, type Span } from '../formats/json-members.ts'
 import { isErrorObject, readUsage } from '../formats/openai.ts'
-import { eachEvent, eventData, parseEventJson, splitEvents } from '../formats/sse.ts'
+import { eachEvent, eventData, parseLatin1, splitEvents } from '../formats/sse.ts'
 import type { Family } from './read-answer.ts'
 
 export interface EventTap {
@@ -40,20 +40,25 @@ export interface EventTapOptions {
   readonly cutSecret: (event: string) => string
 }
 
-/** Room for the finish chunk, the usage chunk and `[DONE]`; all that is looked at in the end. */
+/** Of what is not read event by event, so much of the end is looked at when it is over. */
 const tailBytes = 8192
 /** A longer event is passed on as it comes. */
 const maxEventBytes = 16 * 1024 * 1024
 
 export function createEventTap(options: EventTapOptions): EventTap {
-  const tail = createTail()
-  const terminal = options.family === 'responses' ? createTerminalWatch() : null
-  const isEdited = options.clientModel !== null || options.isUsageStripped
+  const { family, isUsageStripped, clientModel } = options
+  const terminal = family === 'responses' ? createTerminalWatch() : null
+  const finish = family === 'chat' ? createFinishWatch(options.choices) : null
+  const rename = clientModel === null ? null : createRename(clientModel)
   let isGivenUp = !options.isEvents
   let parts: Buffer[] = []
   let partsLength = 0
   /** The last bytes of what is held. */
   let seam = ''
+  let tail: Tail | null = null
+  let size = 0
+  let usage: ReportedUsage | null = null
+  let hasError = false
 
   function take(): Buffer {
     const [first] = parts
@@ -71,14 +76,12 @@ export function createEventTap(options: EventTapOptions): EventTap {
 
   /** The whole events that `chunk` completes; null while there is none. */
   function complete(chunk: Buffer): Buffer | null {
-    // Only the seam and the new piece can hold the blank line: a long event is not searched again and again.
-    const end = Math.max(
-      endOfEvents(chunk),
-      splitEvents(seam + latin1(chunk.subarray(0, 3))).events.length - seam.length,
-    )
+    let end = endOfEvents(chunk)
+    // Otherwise only the seam and the new piece can hold the blank line: a long event is not searched again and again.
+    if (end === 0) end = splitEvents(seam + chunk.toString('latin1', 0, 3)).events.length - seam.length
     if (end <= 0) {
       hold(chunk)
-      seam = (seam + latin1(chunk.subarray(-3))).slice(-3)
+      seam = (seam + chunk.toString('latin1', Math.max(0, chunk.byteLength - 3))).slice(-3)
       if (partsLength <= maxEventBytes) return null
       isGivenUp = true
       return take()
@@ -86,48 +89,83 @@ export function createEventTap(options: EventTapOptions): EventTap {
     hold(chunk.subarray(0, end))
     const events = take()
     hold(chunk.subarray(end))
-    seam = latin1(chunk.subarray(end).subarray(-3))
+    seam = chunk.toString('latin1', Math.max(end, chunk.byteLength - 3))
     return events
+  }
+
+  /** Whole events as the client gets them; null when none is left. What comes before the first that may change is not looked at. */
+  function edit(events: Buffer): Buffer | null {
+    usage = lastUsage(events) ?? usage
+    finish?.push(events)
+    const errorAt = firstError(events)
+    const usageAt = isUsageStripped ? firstEmptyArray(events) : -1
+    const first = rename === null ? smallestFound(errorAt, usageAt) : 0
+    if (first < 0) return events
+    const start = endOfEvents(events.subarray(0, first))
+    let edited = ''
+    for (const event of eachEvent(events.toString('latin1', start))) {
+      if (usageAt >= 0 && noChoices.test(event) && isUsageChunk(event)) continue
+      let told = event
+      if (errorAt >= 0 && isErrorEvent(event)) {
+        hasError = true
+        told = options.cutSecret(event)
+      }
+      edited += rename === null ? told : rename(told)
+    }
+    if (edited === '') return start === 0 ? null : events.subarray(0, start)
+    const bytes = Buffer.from(edited, 'latin1')
+    return start === 0 ? bytes : Buffer.concat([events.subarray(0, start), bytes])
+  }
+
+  function passUnread(bytes: Buffer): Buffer {
+    tail ??= createTail()
+    tail.push(bytes)
+    return bytes
   }
 
   return {
     push(chunk) {
-      tail.push(chunk)
+      size += chunk.byteLength
       terminal?.push(chunk)
-      if (isGivenUp) return chunk
-      const buffer = bufferOf(chunk)
-      const isUncut = parts.length === 0 && endsEvent(chunk)
-      if (isUncut && !isEdited && !buffer.includes(errorMark)) return chunk
-      const events = isUncut ? buffer : complete(buffer)
-      if (events === null || isGivenUp) return events
-      return editEvents(events, options)
+      const bytes = bufferOf(chunk)
+      if (isGivenUp) return passUnread(bytes)
+      const events = parts.length === 0 && endsEvent(bytes) ? bytes : complete(bytes)
+      if (events === null) return null
+      return isGivenUp ? passUnread(events) : edit(events)
     },
     rest() {
+      if (parts.length === 0) return null
       const event = Buffer.concat([take(), blankLine])
       // A piece of an event would be read as a broken one.
-      if (!isWhole(latin1(event))) return null
-      return editEvents(event, options)
+      return isWhole(event.toString('latin1')) ? edit(event) : null
     },
     ending() {
-      const bytes = tail.bytes()
-      const text = latin1(bytes)
-      const isEnded = hasDone(text) || (terminal === null ? hasFinished(text, options.choices) : terminal.isSeen())
-      const isComplete = options.family === 'other' || !options.isEvents ? null : isEnded
-      const hasError = bytes.includes('error') && hasErrorEvent(text)
-      return { isComplete, hasError, usage: lastUsage(text), bytes: tail.size() }
+      if (tail !== null) {
+        const bytes = tail.bytes()
+        usage = lastUsage(bytes) ?? usage
+        finish?.push(bytes)
+        hasError ||= hasErrorEvent(bytes)
+        tail = null
+      }
+      const isEnded = terminal?.isSeen() || finish?.isSeen() || false
+      return { isComplete: family === 'other' || !options.isEvents ? null : isEnded, hasError, usage, bytes: size }
     },
   }
 }
 
-/** The last usage object of an answer's text (latin1), whole or the end of a stream; null without one. */
-export function lastUsage(text: string): ReportedUsage | null {
-  let position = text.length
-  for (let tries = 0; tries < 8; tries++) {
-    position = text.lastIndexOf('"usage"', position - 1)
+const usageName = Buffer.from('"usage"')
+/** How the names of all numbers end that make a usage object worth reading. */
+const tokensMark = Buffer.from('_tokens"')
+
+/** The last usage object of an answer, whole or a piece of a stream; null without one. */
+export function lastUsage(bytes: Buffer): ReportedUsage | null {
+  let position = bytes.lastIndexOf(tokensMark)
+  for (let tries = 0; tries < 8 && position > 0; tries++) {
+    position = bytes.lastIndexOf(usageName, position - 1)
     if (position < 0) return null
-    const usage = usageAt(text, position + '"usage"'.length)
+    const start = position + usageName.byteLength
+    const usage = usageAt(bytes.toString('latin1', start, start + maxUsageLength))
     if (usage !== null) return usage
-    if (position === 0) return null
   }
   return null
 }
@@ -135,139 +173,161 @@ export function lastUsage(text: string): ReportedUsage | null {
 const maxUsageLength = 4096
 
 /** The object after a member's name, read up to its own closing brace. */
-function usageAt(text: string, nameEnd: number): ReportedUsage | null {
-  const start = text.indexOf('{', nameEnd)
-  if (start < 0 || !/^\s*:\s*$/.test(text.slice(nameEnd, start))) return null
+function usageAt(text: string): ReportedUsage | null {
+  const start = text.indexOf('{')
+  if (start < 0 || !/^\s*:\s*$/.test(text.slice(0, start))) return null
   let depth = 0
-  for (let position = start; position < Math.min(text.length, start + maxUsageLength); position++) {
+  for (let position = start; position < text.length; position++) {
     const code = text.charCodeAt(position)
     if (code === 0x7b) depth++
     // Numbers and names only: no string in it has a brace, and one that had would only not be read.
-    else if (code === 0x7d && --depth === 0) return readUsage(parseEventJson(text.slice(start, position + 1)))
+    else if (code === 0x7d && --depth === 0) return readUsage(parseLatin1(text.slice(start, position + 1)))
   }
   return null
 }
 
 /** Puts the client's name for the model back into an answer or an event (latin1 JSON). */
 export function renameModel(json: string, clientModel: string): string {
+  const span = modelSpan(json)
+  return span === null ? json : applyEdit(json, { ...span, text: JSON.stringify(clientModel) })
+}
+
+function modelSpan(json: string): Span | null {
   const span =
     findMember(json, ['model']) ?? (json.includes('"response"') ? findMember(json, ['response', 'model']) : null)
-  if (span === null || json[span.start] !== '"') return json
-  return applyEdit(json, { ...span, text: JSON.stringify(clientModel) })
+  return span !== null && json[span.start] === '"' ? span : null
+}
+
+/** Names the model back in event after event (latin1). */
+function createRename(clientModel: string): (event: string) => string {
+  const name = Buffer.from(JSON.stringify(clientModel)).toString('latin1')
+  let begin = ''
+  let renamed = ''
+  return (event) => {
+    // The events of a stream begin alike (id, time, model), and what begins alike has its model in the same place.
+    if (begin !== '' && event.startsWith(begin)) return renamed + event.slice(begin.length)
+    if (!event.includes('model')) return event
+    return event.replace(/^(data: ?)(\{.*)$/m, (line: string, field: string, json: string, offset: number) => {
+      const span = modelSpan(json)
+      if (span === null) return line
+      if (offset === 0) {
+        begin = field + json.slice(0, span.end)
+        renamed = field + json.slice(0, span.start) + name
+      }
+      return field + json.slice(0, span.start) + name + json.slice(span.end)
+    })
+  }
 }
 
 const noChoices = /"choices"\s*:\s*\[\s*\]/
 
-const emptyArrayMarks = ['[]', '[ ', '[\t', '[\r', '[\n'].map((mark) => Buffer.from(mark))
+const emptyArrayMarks = ['[]', '[ ', '[\t'].map((mark) => Buffer.from(mark))
 
 /** Where the first array begins that may be empty, as `choices` is in a usage chunk; -1 without one. */
 function firstEmptyArray(events: Buffer): number {
   let first = -1
-  for (const mark of emptyArrayMarks) {
-    const found = events.indexOf(mark)
-    if (found >= 0 && (first < 0 || found < first)) first = found
-  }
+  for (const mark of emptyArrayMarks) first = smallestFound(first, events.indexOf(mark))
   return first
 }
 
-/** The events as the client gets them; null when none is left. What comes before the first that may change is not looked at. */
-function editEvents(events: Buffer, options: EventTapOptions): Uint8Array | null {
-  const { clientModel } = options
-  const errorAt = events.indexOf(errorMark)
-  if (errorAt < 0 && clientModel === null && !options.isUsageStripped) return events
-  const usageAt = options.isUsageStripped ? firstEmptyArray(events) : -1
-  const found = [usageAt, errorAt, clientModel === null ? -1 : 0].filter((position) => position >= 0)
-  if (found.length === 0) return events
-  const start = endOfEvents(events.subarray(0, Math.min(...found)))
-  let edited = ''
-  for (const event of eachEvent(latin1(events.subarray(start)))) {
-    if (usageAt >= 0 && noChoices.test(event) && isUsageChunk(event)) continue
-    const told = errorAt >= 0 && isErrorEvent(event) ? options.cutSecret(event) : event
-    edited += clientModel === null ? told : renameInEvent(told, clientModel)
-  }
-  const bytes = Buffer.from(edited, 'latin1')
-  if (start === 0) return bytes.byteLength === 0 ? null : bytes
-  return bytes.byteLength === 0 ? events.subarray(0, start) : Buffer.concat([events.subarray(0, start), bytes])
+function smallestFound(one: number, other: number): number {
+  if (one < 0) return other
+  return other < 0 ? one : Math.min(one, other)
 }
 
 function isWhole(event: string): boolean {
   const data = eventData(event)?.trim() ?? ''
-  return data === '[DONE]' || (data !== '' && parseEventJson(data) !== undefined)
+  return data === '[DONE]' || (data !== '' && parseLatin1(data) !== undefined)
 }
 
 function isUsageChunk(event: string): boolean {
   const data = eventData(event)
-  const json = data === null ? null : parseEventJson(data)
+  const json = data === null ? null : parseLatin1(data)
   if (typeof json !== 'object' || json === null) return false
   const { choices, usage } = json as Record<string, unknown>
   return Array.isArray(choices) && choices.length === 0 && typeof usage === 'object' && usage !== null
 }
 
-function renameInEvent(event: string, clientModel: string): string {
-  if (!event.includes('model')) return event
-  return event.replace(/^(data: ?)(\{.*)$/m, (_, field: string, json: string) => field + renameModel(json, clientModel))
+const doneMark = Buffer.from('[DONE]')
+const finishName = Buffer.from('"finish_reason"')
+
+/** Chat streams end with `[DONE]`, some only with the reasons why their choices are finished. */
+function createFinishWatch(choices: number) {
+  let finished = 0
+  let isDone = false
+  return {
+    push(events: Buffer) {
+      isDone ||= hasDone(events)
+      if (isDone) return
+      for (let at = events.indexOf(finishName); at >= 0; at = events.indexOf(finishName, at + finishName.byteLength))
+        if (isTextNext(events, at + finishName.byteLength)) finished++
+    },
+    isSeen: () => isDone || finished >= choices,
+  }
 }
 
-const doneMark = '[DONE]'
-
 /** Looked for from the end, where it is. */
-function hasDone(text: string): boolean {
-  for (let at = text.lastIndexOf(doneMark); at >= 0; at = at === 0 ? -1 : text.lastIndexOf(doneMark, at - 1)) {
-    if (/(?:^|[\r\n])data: ?$/.test(text.slice(Math.max(0, at - 7), at))) return true
+function hasDone(events: Buffer): boolean {
+  for (let at = events.lastIndexOf(doneMark); at >= 0; at = at === 0 ? -1 : events.lastIndexOf(doneMark, at - 1)) {
+    if (/(?:^|[\r\n])data: ?$/.test(events.toString('latin1', Math.max(0, at - 7), at))) return true
   }
   return false
 }
 
-function hasFinished(text: string, choices: number): boolean {
-  return (text.match(/"finish_reason"\s*:\s*"/g)?.length ?? 0) >= choices
+/** Whether a member's value, after its name, is a string. */
+function isTextNext(events: Buffer, nameEnd: number): boolean {
+  let position = nameEnd
+  while (isSpaceOrColon(events[position])) position++
+  return events[position] === 0x22
 }
 
-function hasErrorEvent(text: string): boolean {
-  const { events } = splitEvents(text)
-  return [...eachEvent(events)].some(isErrorEvent)
+function isSpaceOrColon(byte: number | undefined): boolean {
+  return byte === 0x3a || byte === 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d
 }
 
-/** What every event that tells of an error holds. */
-const errorMark = '"error"'
+function hasErrorEvent(bytes: Buffer): boolean {
+  return firstError(bytes) >= 0 && [...eachEvent(bytes.toString('latin1'))].some(isErrorEvent)
+}
+
+/** What every event that tells of an error holds, one or the other. The quotation mark before it is everywhere, and would only slow the search. */
+const errorMarks = ['error"', 'response.failed'].map((mark) => Buffer.from(mark))
+
+function firstError(events: Buffer): number {
+  let first = -1
+  for (const mark of errorMarks) first = smallestFound(first, events.indexOf(mark))
+  return first
+}
 
 function isErrorEvent(event: string): boolean {
   const data = eventData(event)
-  if (data === null || !(data.includes(errorMark) || data.includes('response.failed'))) return false
-  const json = parseEventJson(data)
+  if (data === null || !(data.includes('"error"') || data.includes('response.failed'))) return false
+  const json = parseLatin1(data)
   if (typeof json !== 'object' || json === null) return false
   const fields = json as Record<string, unknown>
   return isErrorObject(fields) || fields.type === 'error' || fields.type === 'response.failed'
 }
 
 interface Tail {
-  push(chunk: Uint8Array): void
+  push(chunk: Buffer): void
   bytes(): Buffer
-  size(): number
 }
 
 /** The last bytes of a stream, kept as the pieces they came in: nothing is copied until they are asked for. */
 function createTail(): Tail {
-  let pieces: Uint8Array[] = []
+  let pieces: Buffer[] = []
   let kept = 0
-  let total = 0
   return {
     push(chunk) {
-      total += chunk.byteLength
       kept += chunk.byteLength
       pieces.push(chunk)
       while (pieces.length > 1 && kept - (pieces[0]?.byteLength ?? 0) >= tailBytes)
         kept -= pieces.shift()?.byteLength ?? 0
       if (pieces.length === 1 && kept > 2 * tailBytes) {
-        pieces = [chunk.slice(-tailBytes)]
+        pieces = [Buffer.from(chunk.subarray(-tailBytes))]
         kept = tailBytes
       }
     },
-    bytes() {
-      const [first] = pieces
-      const whole = pieces.length === 1 && first !== undefined ? bufferOf(first) : Buffer.concat(pieces)
-      return whole.subarray(-tailBytes)
-    },
-    size: () => total,
+    bytes: () => Buffer.concat(pieces).subarray(-tailBytes),
   }
 }
 
@@ -279,7 +339,7 @@ function createTerminalWatch() {
   return {
     push(chunk: Uint8Array) {
       if (isSeen) return
-      const text = seam + latin1(chunk)
+      const text = seam + bufferOf(chunk).toString('latin1')
       isSeen = names.test(text)
       seam = text.slice(-40)
     },
@@ -300,13 +360,9 @@ const blankLine = Buffer.from('\n\n')
 /** Where the last whole event in these bytes ends; 0 when there is none. */
 function endOfEvents(bytes: Buffer): number {
   // Usually there is no other kind of line end, and bytes are searched faster than text.
-  if (bytes.includes(0x0d)) return splitEvents(latin1(bytes)).events.length
+  if (bytes.includes(0x0d)) return splitEvents(bytes.toString('latin1')).events.length
   const found = bytes.lastIndexOf(blankLine)
   return found < 0 ? 0 : found + blankLine.length
-}
-
-function latin1(bytes: Uint8Array): string {
-  return bufferOf(bytes).toString('latin1')
 }
 
 function bufferOf(bytes: Uint8Array): Buffer {

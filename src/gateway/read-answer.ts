@@ -5,7 +5,7 @@
 import type { Credential } from '../domain.ts'
 import { UpstreamError } from '../errors.ts'
 import { chatEventNature, type EventNature, isErrorObject, otherEventNature } from '../formats/openai.ts'
-import { eachEvent, eventData, parseEventJson } from '../formats/sse.ts'
+import { eachEvent, eventData, parseEventJson, parseLatin1 } from '../formats/sse.ts'
 import { classifyRefusal, cutSecret } from '../providers/classify-refusal.ts'
 import { connectionError, decodedBody, responseHeaders } from '../providers/upstream-fetch.ts'
 import type { Deadline } from './deadline.ts'
@@ -139,20 +139,21 @@ async function readToContent(reader: AnswerReader, parts: AnswerParts): Promise<
     if (done) break
     held.push(value)
     heldBytes += value.byteLength
-    const text = rest + latin1(value)
-    let position = 0
-    for (const event of eachEvent(text)) {
-      position += event.length
-      const data = eventData(event)
-      if (data === null) continue
-      if (!hasEvent) parts.deadline.allow(parts.idleMs)
-      hasEvent = true
-      const json = parseEventJson(data)
-      const nature: EventNature = natureOf(data, json)
-      if (nature === 'error') throw refusalInside(json, parts)
-      if (nature !== 'idle') return held
+    for (const part of firstBytesFirst(value)) {
+      const text = rest + latin1(part)
+      let position = 0
+      for (const event of eachEvent(text)) {
+        position += event.length
+        const data = eventData(event)
+        if (data === null) continue
+        if (!hasEvent) parts.deadline.allow(parts.idleMs)
+        hasEvent = true
+        const nature: EventNature = natureOf(data, parseLatin1(data))
+        if (nature === 'error') throw refusalInside(parseEventJson(data), parts)
+        if (nature !== 'idle') return held
+      }
+      rest = text.slice(position)
     }
-    rest = text.slice(position)
     // A comment is no sign of an answer: only events move the deadline.
     if (hasEvent) parts.deadline.touch()
     if (heldBytes > maxHeldBytes) return held
@@ -162,6 +163,13 @@ async function readToContent(reader: AnswerReader, parts: AnswerParts): Promise<
     status: 502,
     code: 'empty_stream',
   })
+}
+
+/** Room for a role and a first word: of a stream that comes all at once the rest need not be read. */
+const firstBytes = 2048
+
+function firstBytesFirst(piece: Uint8Array): readonly Uint8Array[] {
+  return piece.byteLength > firstBytes ? [piece.subarray(0, firstBytes), piece.subarray(firstBytes)] : [piece]
 }
 
 /** True when the body ended; false when it is no JSON, or too long, and the rest must be passed on as it comes. */

@@ -251,7 +251,7 @@ describe('the last usage of an answer', () => {
   ]
   for (const [text, expected] of rows) {
     test(text || '(empty)', () => {
-      const usageOf = lastUsage(text)
+      const usageOf = lastUsage(Buffer.from(text))
       expect(usageOf && [usageOf.inputTokens, usageOf.outputTokens]).toEqual(expected === null ? null : [...expected])
     })
   }
