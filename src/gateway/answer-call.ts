@@ -16,7 +16,7 @@ import { createClientStream, type Sink } from './client-stream.ts'
 import { createEventTap, type EventTap, lastUsage, renameModel } from './event-tap.ts'
 import { type CachedCall, clientGone, type FailoverParts, failover, type Plan, type Served } from './failover.ts'
 import type { Metrics } from './metrics.ts'
-import { familyOf, type StreamedAnswer, type WholeAnswer } from './read-answer.ts'
+import { type AnswerReader, familyOf, type StreamedAnswer, type WholeAnswer } from './read-answer.ts'
 import { tellClient } from './tell-client.ts'
 import type { AnswerBeginning } from './token-counter.ts'
 import { isCounted, noProgress, type Progress, type RecordCall } from './usage.ts'
@@ -152,11 +152,24 @@ const notStreamed = {
 
 function respondStreamed(passage: Passage, served: Served, answer: StreamedAnswer): Response {
   const isEvents = answer.kind === 'events'
-  const stream = clientStream(passage, isEvents, (sink) => passOn({ passage, served, answer, sink }))
-  return new Response(stream, {
-    status: answer.status,
-    headers: isEvents ? eventHeaders(answer.headers) : answer.headers,
-  })
+  const init = { status: answer.status, headers: isEvents ? eventHeaders(answer.headers) : answer.headers }
+  const held = [...answer.held]
+  const one = { passage, served, answer: { ...answer, held } }
+  if (isEvents && takeArrived(answer.reader, held)) return new Response(passWhole(one), init)
+  return new Response(
+    clientStream(passage, isEvents, (sink) => passOn({ ...one, sink })),
+    init,
+  )
+}
+
+/** What has come while the first content was looked for. True when that is all there is. */
+function takeArrived(reader: AnswerReader, held: Uint8Array[]): boolean {
+  for (;;) {
+    const read = reader.readNow?.() ?? null
+    if (read === null) return false
+    if (read.done) return true
+    held.push(read.value)
+  }
 }
 
 function clientStream(passage: Passage, isEvents: boolean, write: (sink: Sink) => Promise<void>): ReadableStream {
@@ -202,24 +215,32 @@ function sharedSink(sink: Sink, { clientLeft, isAwaited }: CachedCall): Sink {
 }
 
 /** Waits for the answer, but not in silence for longer than proxies between us and the client allow. */
-async function respondInTime(passage: Passage, served: Promise<Served>): Promise<Response> {
-  let timer: Timer | undefined
-  const silence = new Promise<'silent'>((resolve) => {
-    timer = setTimeout(resolve, passage.keepAliveMs, 'silent')
+function respondInTime(passage: Passage, served: Promise<Served>): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    const breakSilence = () => {
+      isSilenceBroken = true
+      const stream = clientStream(passage, true, (sink) => {
+        sink.write(keepAliveComment)
+        return passOnLate(passage, served, sink)
+      })
+      resolve(new Response(stream, { status: 200, headers: eventHeaders({}) }))
+    }
+    let isSilenceBroken = false
+    const timer = setTimeout(breakSilence, passage.keepAliveMs)
+    const answer = (first: () => Response) => {
+      if (isSilenceBroken) return
+      clearTimeout(timer)
+      try {
+        resolve(first())
+      } catch (cause) {
+        reject(cause)
+      }
+    }
+    served.then(
+      (one) => answer(() => respond(passage, one)),
+      (cause) => answer(() => refuse(passage, cause)),
+    )
   })
-  try {
-    const first = await Promise.race([served, silence])
-    if (first !== 'silent') return respond(passage, first)
-  } catch (cause) {
-    return refuse(passage, cause)
-  } finally {
-    clearTimeout(timer)
-  }
-  const stream = clientStream(passage, true, (sink) => {
-    sink.write(keepAliveComment)
-    return passOnLate(passage, served, sink)
-  })
-  return new Response(stream, { status: 200, headers: eventHeaders({}) })
 }
 
 /** The status 200 has been sent with the first comment: whatever comes now is told in-band. */
@@ -256,22 +277,25 @@ interface PassOn {
   readonly sink: Sink
 }
 
+/** A stream that is there to its end is one body: no stream of ours is needed to send it. */
+function passWhole(one: Omit<PassOn, 'sink'>): Uint8Array<ArrayBuffer> {
+  const written: Uint8Array[] = []
+  const sink = {
+    write(bytes: Uint8Array) {
+      written.push(bytes)
+      return null
+    },
+  }
+  const passing = startPassing({ ...one, sink })
+  for (const chunk of one.answer.held) passing.push(chunk)
+  passing.end(null)
+  return Buffer.concat(written)
+}
+
 /** Passes a committed answer on, chunk by chunk, to its end, whatever that is. */
-async function passOn({ passage, served, answer, sink }: PassOn): Promise<void> {
-  const { call } = passage
-  const tap = createEventTap({
-    isEvents: answer.kind === 'events',
-    family: familyOf(call),
-    clientModel: renamedModel(call, served),
-    choices: typeof call.view.json?.n === 'number' ? call.view.json.n : 1,
-    isUsageStripped: served.attempt.isUsageAsked,
-    cutSecret: (event) =>
-      Buffer.from(cutSecret(new Uint8Array(Buffer.from(event, 'latin1')), served.attempt.credential)).toString(
-        'latin1',
-      ),
-  })
-  const remembered =
-    answer.kind === 'events' && isCounted(call) && !passage.progress.isCached ? passage.parts.memory.begin() : null
+async function passOn(one: PassOn): Promise<void> {
+  const { answer, served } = one
+  const passing = startPassing(one)
   let failure: UpstreamError | null = null
   let isClientSlow = false
   /** The deadline runs meanwhile; when it passes here, it is the client that fell silent. */
@@ -282,28 +306,57 @@ async function passOn({ passage, served, answer, sink }: PassOn): Promise<void> 
     served.deadline.touch()
   }
   try {
-    passage.begin()
-    for (const chunk of answer.held) {
-      remembered?.push(chunk)
-      const bytes = tap.push(chunk)
-      if (bytes !== null) sink.write(bytes)
-    }
+    for (const chunk of answer.held) passing.push(chunk)
     for (;;) {
       const { done, value } = await answer.reader.read()
       if (done) break
       served.deadline.touch()
-      remembered?.push(value)
-      const bytes = tap.push(value)
-      const room = bytes === null ? null : sink.write(bytes)
+      const room = passing.push(value)
       if (room !== null) await untilRoom(room)
     }
   } catch (cause) {
     failure = isClientSlow ? clientGone() : connectionError(cause, served.attempt.signal)
   }
-  const pieces = remembered?.take() ?? []
-  const rest = failure === null ? tap.rest() : null
-  if (rest !== null) sink.write(rest)
-  endStream({ passage, served, answer, sink }, { tap, failure, pieces })
+  passing.end(failure)
+}
+
+interface Passing {
+  /** A promise when the client does not keep up. */
+  push(chunk: Uint8Array): Promise<unknown> | null
+  /** Throws where a broken connection is the only way to tell that it was cut. */
+  end(failure: UpstreamError | null): void
+}
+
+function startPassing(one: PassOn): Passing {
+  const { passage, served, answer, sink } = one
+  const { call } = passage
+  const tap = createEventTap({
+    isEvents: answer.kind === 'events',
+    family: familyOf(call),
+    clientModel: renamedModel(call, served),
+    choices: typeof call.view.json?.n === 'number' ? call.view.json.n : 1,
+    isUsageStripped: served.attempt.isUsageAsked,
+    cutSecret: (event) => latin1(cutSecret(new Uint8Array(Buffer.from(event, 'latin1')), served.attempt.credential)),
+  })
+  const remembered =
+    answer.kind === 'events' && isCounted(call) && !passage.progress.isCached ? passage.parts.memory.begin() : null
+  const write = (pieces: readonly Uint8Array[]) => {
+    let room: Promise<unknown> | null = null
+    for (const bytes of pieces) room = sink.write(bytes) ?? room
+    return room
+  }
+  passage.begin()
+  return {
+    push(chunk) {
+      remembered?.push(chunk)
+      return write(tap.push(chunk))
+    },
+    end(failure) {
+      const pieces = remembered?.take() ?? []
+      if (failure === null) write(tap.rest())
+      endStream(one, { tap, failure, pieces })
+    },
+  }
 }
 
 function latin1(bytes: Uint8Array): string {

@@ -27,7 +27,6 @@ export function createClientStream({ clock, keepAliveMs, run }: ClientStreamOpti
           writtenMs = clock.monotonic()
           // Under back-pressure the runtime returns a promise here, which its types do not say.
           const written: unknown = controller.write(bytes as Uint8Array<ArrayBuffer>)
-          controller.flush()
           return written instanceof Promise ? written : null
         },
       }

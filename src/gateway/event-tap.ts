@@ -11,10 +11,10 @@ import { eachEvent, eventData, parseLatin1, splitEvents } from '../formats/sse.t
 import type { Family } from './read-answer.ts'
 
 export interface EventTap {
-  /** What may be sent now; null while an event is incomplete. */
-  push(chunk: Uint8Array): Uint8Array | null
-  /** The last event of a stream that ended properly but without its blank line; null when it is only a piece of one. */
-  rest(): Uint8Array | null
+  /** What may be sent now, in this order; nothing while an event is incomplete. */
+  push(chunk: Uint8Array): readonly Uint8Array[]
+  /** The last event of a stream that ended properly but without its blank line; nothing when it is only a piece of one. */
+  rest(): readonly Uint8Array[]
   ending(): StreamEnding
 }
 
@@ -44,6 +44,8 @@ export interface EventTapOptions {
 const tailBytes = 8192
 /** A longer event is passed on as it comes. */
 const maxEventBytes = 16 * 1024 * 1024
+
+const nothing: readonly Buffer[] = []
 
 export function createEventTap(options: EventTapOptions): EventTap {
   const { family, isUsageStripped, clientModel } = options
@@ -93,14 +95,14 @@ export function createEventTap(options: EventTapOptions): EventTap {
     return events
   }
 
-  /** Whole events as the client gets them; null when none is left. What comes before the first that may change is not looked at. */
-  function edit(events: Buffer): Buffer | null {
+  /** Whole events as the client gets them. What comes before the first that may change is not looked at, and not copied. */
+  function edit(events: Buffer): readonly Buffer[] {
     usage = lastUsage(events) ?? usage
     finish?.push(events)
     const errorAt = firstError(events)
     const usageAt = isUsageStripped ? firstEmptyArray(events) : -1
     const first = rename === null ? smallestFound(errorAt, usageAt) : 0
-    if (first < 0) return events
+    if (first < 0) return [events]
     const start = endOfEvents(events.subarray(0, first))
     let edited = ''
     for (const event of eachEvent(events.toString('latin1', start))) {
@@ -112,15 +114,14 @@ export function createEventTap(options: EventTapOptions): EventTap {
       }
       edited += rename === null ? told : rename(told)
     }
-    if (edited === '') return start === 0 ? null : events.subarray(0, start)
-    const bytes = Buffer.from(edited, 'latin1')
-    return start === 0 ? bytes : Buffer.concat([events.subarray(0, start), bytes])
+    const untouched = start === 0 ? nothing : [events.subarray(0, start)]
+    return edited === '' ? untouched : [...untouched, Buffer.from(edited, 'latin1')]
   }
 
-  function passUnread(bytes: Buffer): Buffer {
+  function passUnread(bytes: Buffer): readonly Buffer[] {
     tail ??= createTail()
     tail.push(bytes)
-    return bytes
+    return [bytes]
   }
 
   return {
@@ -130,14 +131,14 @@ export function createEventTap(options: EventTapOptions): EventTap {
       const bytes = bufferOf(chunk)
       if (isGivenUp) return passUnread(bytes)
       const events = parts.length === 0 && endsEvent(bytes) ? bytes : complete(bytes)
-      if (events === null) return null
+      if (events === null) return nothing
       return isGivenUp ? passUnread(events) : edit(events)
     },
     rest() {
-      if (parts.length === 0) return null
+      if (parts.length === 0) return nothing
       const event = Buffer.concat([take(), blankLine])
       // A piece of an event would be read as a broken one.
-      return isWhole(event.toString('latin1')) ? edit(event) : null
+      return isWhole(event.toString('latin1')) ? edit(event) : nothing
     },
     ending() {
       if (tail !== null) {

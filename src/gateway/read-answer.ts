@@ -34,6 +34,8 @@ export interface AnswerReader {
   read(): Promise<
     { done: false; value: Uint8Array<ArrayBuffer> } | { done: true; value?: Uint8Array<ArrayBuffer> | undefined }
   >
+  /** As `read`, but only what is there already; null where nothing is, or the next read rejects. */
+  readNow?(): Awaited<ReturnType<AnswerReader['read']>> | null
   cancel(): Promise<void>
 }
 
