@@ -50,7 +50,7 @@ const nothing: readonly Buffer[] = []
 export function createEventTap(options: EventTapOptions): EventTap {
   const { family, isUsageStripped, clientModel } = options
   const terminal = family === 'responses' ? createTerminalWatch() : null
-  const finish = family === 'chat' ? createFinishWatch(options.choices) : null
+  const finish = createFinishWatch(terminal === null ? options.choices : Number.POSITIVE_INFINITY)
   const rename = clientModel === null ? null : createRename(clientModel)
   let isGivenUp = !options.isEvents
   let parts: Buffer[] = []
@@ -98,7 +98,7 @@ export function createEventTap(options: EventTapOptions): EventTap {
   /** Whole events as the client gets them. What comes before the first that may change is not looked at, and not copied. */
   function edit(events: Buffer): readonly Buffer[] {
     usage = lastUsage(events) ?? usage
-    finish?.push(events)
+    finish.push(events)
     const errorAt = firstError(events)
     const usageAt = isUsageStripped ? firstEmptyArray(events) : -1
     const first = rename === null ? smallestFound(errorAt, usageAt) : 0
@@ -144,11 +144,11 @@ export function createEventTap(options: EventTapOptions): EventTap {
       if (tail !== null) {
         const bytes = tail.bytes()
         usage = lastUsage(bytes) ?? usage
-        finish?.push(bytes)
+        finish.push(bytes)
         hasError ||= hasErrorEvent(bytes)
         tail = null
       }
-      const isEnded = terminal?.isSeen() || finish?.isSeen() || false
+      const isEnded = finish.isSeen() || terminal?.isSeen() === true
       return { isComplete: family === 'other' || !options.isEvents ? null : isEnded, hasError, usage, bytes: size }
     },
   }
@@ -258,7 +258,8 @@ function createFinishWatch(choices: number) {
   let isDone = false
   return {
     push(events: Buffer) {
-      isDone ||= hasDone(events)
+      if (isDone || finished >= choices) return
+      isDone = hasDone(events)
       if (isDone) return
       for (let at = events.indexOf(finishName); at >= 0; at = events.indexOf(finishName, at + finishName.byteLength))
         if (isTextNext(events, at + finishName.byteLength)) finished++
@@ -290,12 +291,15 @@ function hasErrorEvent(bytes: Buffer): boolean {
   return firstError(bytes) >= 0 && [...eachEvent(bytes.toString('latin1'))].some(isErrorEvent)
 }
 
-/** What every event that tells of an error holds, one or the other. The quotation mark before it is everywhere, and would only slow the search. */
-const errorMarks = ['error"', 'response.failed'].map((mark) => Buffer.from(mark))
+/** What every event that tells of an error holds, one or the other; each is searched by its word first, which is faster where there is none. */
+const errorMarks = [
+  { word: Buffer.from('error'), mark: Buffer.from('"error"') },
+  { word: Buffer.from('failed'), mark: Buffer.from('response.failed') },
+]
 
 function firstError(events: Buffer): number {
   let first = -1
-  for (const mark of errorMarks) first = smallestFound(first, events.indexOf(mark))
+  for (const { word, mark } of errorMarks) if (events.includes(word)) first = smallestFound(first, events.indexOf(mark))
   return first
 }
 
