@@ -12,7 +12,7 @@ import { cutSecret } from '../providers/classify-refusal.ts'
 import type { Call } from '../providers/provider.ts'
 import { connectionError } from '../providers/upstream-fetch.ts'
 import type { AnswerMemory } from './answer-memory.ts'
-import { createClientStream, type Sink } from './client-stream.ts'
+import { createClientStream, createWrittenStream, type Sink } from './client-stream.ts'
 import { createEventTap, type EventTap, lastUsage, renameModel } from './event-tap.ts'
 import { type CachedCall, clientGone, type FailoverParts, failover, type Plan, type Served } from './failover.ts'
 import type { Metrics } from './metrics.ts'
@@ -120,11 +120,16 @@ function respondWhole(passage: Passage, served: Served, answer: WholeAnswer): Re
     const headers = eventHeaders({ ...answer.headers, 'content-type': eventStreamType })
     return new Response(stream, { status: answer.status, headers })
   }
-  return new Response(answer.status === 204 || answer.status === 304 ? null : body, {
-    status: answer.status,
-    headers: answer.headers,
-  })
+  const init = { status: answer.status, headers: answer.headers }
+  if (answer.status === 204 || answer.status === 304) return new Response(null, init)
+  return new Response(body.byteLength > maxBodyBytes ? createWrittenStream([body]) : body, init)
 }
+
+/**
+ * A longer body the runtime (Bun 1.4.5) sends with a system call for each word of the head where the answer comes later than the request.
+ * Written to a stream, it goes out in one.
+ */
+const maxBodyBytes = 14 * 1024
 
 function wholeAnswer({ bytes }: WholeAnswer): AnswerBeginning {
   return { form: 'json', pieces: [bytes], bytes: bytes.byteLength }
@@ -155,7 +160,7 @@ function respondStreamed(passage: Passage, served: Served, answer: StreamedAnswe
   const init = { status: answer.status, headers: isEvents ? eventHeaders(answer.headers) : answer.headers }
   const held = [...answer.held]
   const one = { passage, served, answer: { ...answer, held } }
-  if (isEvents && takeArrived(answer.reader, held)) return new Response(passWhole(one), init)
+  if (isEvents && takeArrived(answer.reader, held)) return new Response(createWrittenStream(passWhole(one)), init)
   return new Response(
     clientStream(passage, isEvents, (sink) => passOn({ ...one, sink })),
     init,
@@ -277,8 +282,8 @@ interface PassOn {
   readonly sink: Sink
 }
 
-/** A stream that is there to its end is one body: no stream of ours is needed to send it. */
-function passWhole(one: Omit<PassOn, 'sink'>): Uint8Array<ArrayBuffer> {
+/** What the client gets of a stream that is there to its end. */
+function passWhole(one: Omit<PassOn, 'sink'>): readonly Uint8Array[] {
   const written: Uint8Array[] = []
   const sink = {
     write(bytes: Uint8Array) {
@@ -289,7 +294,7 @@ function passWhole(one: Omit<PassOn, 'sink'>): Uint8Array<ArrayBuffer> {
   const passing = startPassing({ ...one, sink })
   for (const chunk of one.answer.held) passing.push(chunk)
   passing.end(null)
-  return Buffer.concat(written)
+  return written
 }
 
 /** Passes a committed answer on, chunk by chunk, to its end, whatever that is. */

@@ -46,3 +46,15 @@ export function createClientStream({ clock, keepAliveMs, run }: ClientStreamOpti
   }
   return new ReadableStream(source)
 }
+
+/** A body that is there already, in pieces or too long to be given to a Response as it is. */
+export function createWrittenStream(pieces: readonly Uint8Array[]): ReadableStream {
+  const source = {
+    type: 'direct' as const,
+    pull(controller: ReadableStreamDirectController) {
+      for (const piece of pieces) controller.write(piece as Uint8Array<ArrayBuffer>)
+      controller.end()
+    },
+  }
+  return new ReadableStream(source)
+}
