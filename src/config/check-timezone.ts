@@ -7,6 +7,7 @@ export function checkTimezone(pointer: string, timezone: string, { refuse }: Bui
 }
 
 function isTimezone(timezone: string): boolean {
+  if (timezone === 'UTC') return true
   try {
     new Intl.DateTimeFormat('en', { timeZone: timezone })
     return true

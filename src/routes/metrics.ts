@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { cpuUsage, memoryUsage } from 'node:process'
-import { type Metric, Registry } from 'prom-client'
+import type { Metric } from 'prom-client'
 import { requireAdmin } from '../access.ts'
 import { type ClientLimits, limitKinds } from '../gateway/client-limits.ts'
 import type { GatewayStatus } from '../gateway/gateway.ts'
@@ -16,8 +16,8 @@ export function metrics(parts: OperatorParts) {
     if (!parts.gateway.config().server.areMetricsPublic) requireAdmin(visitor)
     const headers = { vary: 'accept' }
     if (wantsJson(request.headers.get('accept') ?? '')) return Response.json(jsonMetrics(parts), { headers })
-    const text = await writeFamilies(families(parts))
-    return new Response(text, { headers: { ...headers, 'content-type': Registry.PROMETHEUS_CONTENT_TYPE } })
+    const { text, contentType } = await writeFamilies(families(parts))
+    return new Response(text, { headers: { ...headers, 'content-type': contentType } })
   }
 }
 
@@ -41,14 +41,16 @@ function wantsJson(accept: string): boolean {
   return accept.includes('application/json') && !accept.includes('text/plain') && !accept.includes('openmetrics')
 }
 
-function writeFamilies(all: readonly Family[]): Promise<string> {
+async function writeFamilies(all: readonly Family[]): Promise<{ text: string; contentType: string }> {
+  // Not before it is asked for: it takes 5 MB, and many gateways are never asked.
+  const { Registry } = await import('prom-client')
   const registry = new Registry()
   for (const family of all) {
     // The registry asks no more of a metric than this; the counting has been done elsewhere.
     const metric = { ...family, get: async () => family }
     registry.registerMetric(metric as unknown as Metric<string>)
   }
-  return registry.metrics()
+  return { text: await registry.metrics(), contentType: Registry.PROMETHEUS_CONTENT_TYPE }
 }
 
 function families(parts: OperatorParts): Family[] {

@@ -23,21 +23,13 @@ const maxCachedOffsets = 4000
 
 /** Throws RangeError where the zone is unknown. */
 export function createLocalTime(timezone: string): LocalTime {
-  const format = new Intl.DateTimeFormat('en-US', {
-    timeZone: timezone,
-    calendar: 'gregory',
-    numberingSystem: 'latn',
-    hourCycle: 'h23',
-    year: 'numeric',
-    month: 'numeric',
-    day: 'numeric',
-    hour: 'numeric',
-    minute: 'numeric',
-  })
+  // The zone of most needs no formatter, which takes 10 MB with all that it looks up.
+  const format = timezone === 'UTC' ? null : createFormat(timezone)
   const offsets = new Map<number, number>()
 
   /** Milliseconds that local time is ahead of UTC. Cached: the formatter is too slow to be asked for every record. */
   function offsetMs(time: number): number {
+    if (format === null) return 0
     const quarterHour = Math.floor(time / quarterHourMs) * quarterHourMs
     const cached = offsets.get(quarterHour)
     if (cached !== undefined) return cached
@@ -73,6 +65,20 @@ export function createLocalTime(timezone: string): LocalTime {
     dayStart: (day) => fromLocal(day * dayMs),
     hourOfLabel,
   }
+}
+
+function createFormat(timezone: string): Intl.DateTimeFormat {
+  return new Intl.DateTimeFormat('en-US', {
+    timeZone: timezone,
+    calendar: 'gregory',
+    numberingSystem: 'latn',
+    hourCycle: 'h23',
+    year: 'numeric',
+    month: 'numeric',
+    day: 'numeric',
+    hour: 'numeric',
+    minute: 'numeric',
+  })
 }
 
 function localAsUtc(format: Intl.DateTimeFormat, time: number): number {
