@@ -1,5 +1,7 @@
 /** Counts the tokens of a text in one of tiktoken's encodings, in time that grows with the length of the text, whatever it holds. */
 
+import { readTokenRanks } from './token-ranks.ts'
+
 /** An encoding as js-tiktoken publishes it: the pattern that cuts a text into pieces, and the tokens in lines of `name first-rank base64…`. */
 export interface RankFile {
   readonly pat_str: string
@@ -27,7 +29,8 @@ const maxCachedLength = 512
 const none = -1
 
 export function createTokenEncoder(file: RankFile): TokenEncoder {
-  const { ranks, longest } = readRanks(file.bpe_ranks)
+  const ranks = readTokenRanks(file.bpe_ranks)
+  const { longest } = ranks
   const pattern = new RegExp(file.pat_str, 'gu')
   /** Counts of pieces that are no token themselves. */
   let cache = new Map<string, number>()
@@ -38,9 +41,13 @@ export function createTokenEncoder(file: RankFile): TokenEncoder {
   /** The rank of a part merged with the one after it. */
   const pairRank = new Int32Array(maxBlockBytes + 1)
 
+  function isToken(bytes: string): boolean {
+    return bytes.length <= longest && ranks.find(bytes, 0, bytes.length) !== none
+  }
+
   function countPiece(piece: string): number {
     const isAscii = isAsciiText(piece)
-    if (isAscii && ranks.has(piece)) return 1
+    if (isAscii && isToken(piece)) return 1
     if (piece.length > maxCachedLength) return countBytes(isAscii ? piece : bytesOf(piece))
     const known = cache.get(piece)
     if (known !== undefined) return known
@@ -51,7 +58,7 @@ export function createTokenEncoder(file: RankFile): TokenEncoder {
   }
 
   function countBytes(bytes: string): number {
-    if (bytes.length <= longest && ranks.has(bytes)) return 1
+    if (isToken(bytes)) return 1
     return bytes.length <= maxBlockBytes ? countBlock(bytes) : countBlocks(bytes, Number.POSITIVE_INFINITY).tokens
   }
 
@@ -102,8 +109,8 @@ export function createTokenEncoder(file: RankFile): TokenEncoder {
     const end = nextStart[middle] ?? block.length
     if (end - start > longest) return
     steps++
-    const found = ranks.get(block.slice(start, end))
-    if (found === undefined) return
+    const found = ranks.find(block, start, end)
+    if (found === none) return
     pairRank[start] = found
     heap.add(found * maxBlockBytes + start)
   }
@@ -130,23 +137,6 @@ export function createTokenEncoder(file: RankFile): TokenEncoder {
     },
     steps: () => steps,
   }
-}
-
-/** Tokens by their bytes, one character for each. */
-function readRanks(lines: string): { ranks: Map<string, number>; longest: number } {
-  const ranks = new Map<string, number>()
-  let longest = 0
-  for (const line of lines.split('\n')) {
-    if (line === '') continue
-    const [, first = '', ...tokens] = line.split(' ')
-    let next = Number(first)
-    for (const token of tokens) {
-      const bytes = atob(token)
-      longest = Math.max(longest, bytes.length)
-      ranks.set(bytes, next++)
-    }
-  }
-  return { ranks, longest }
 }
 
 /** Not in the middle of a character. */
