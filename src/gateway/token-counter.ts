@@ -53,7 +53,7 @@ const defaultLimits: TokenCounterLimits = {
   maxBatchBytes: 1024 * 1024,
   deadlineMs: 15_000,
   closeMs: 1500,
-  idleMs: 300_000,
+  idleMs: 60_000,
   restMs: 60_000,
 }
 

@@ -22,7 +22,7 @@ async function tryCount(message: CountMessage): Promise<TokenCount | null> {
   }
 }
 
-/** Loaded when it is first needed: a tenth of a second, and 30 (cl100k) or 60 MB (o200k). */
+/** Loaded when it is first needed: a tenth of a second, and 10 to 20 MB. */
 async function encoderOf(model: string): Promise<TokenEncoder> {
   const name = encodingOf(model)
   const known = encoders.get(name)
