@@ -79,7 +79,7 @@ function createLink(options: WorkerOptions): Link {
   const revivalListeners: (() => void)[] = []
 
   function hire(): Worker {
-    const hired = new Worker(workerUrl(), { smol: true })
+    const hired = new Worker(workerUrl())
     const isHired = () => hired === worker
     hired.onmessage = (event: MessageEvent<string>) => {
       if (isHired()) receive(JSON.parse(event.data) as MessageFromWorker)

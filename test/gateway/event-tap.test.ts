@@ -118,6 +118,16 @@ for (const [name, lineEnd] of Object.entries(lineEnds)) {
   }
 }
 
+test('events that begin unlike one another have their model named back all the same', () => {
+  const models = ['a', 'up-1', 'up-1', 'up-1-long', 'up-1']
+  const list = models.map((model, index) => `data: {"id":"${index % 2}","model":"${model}","choices":[]}`)
+  const expected = list.map((event) => event.replace(/"model":"[^"]*"/, '"model":"neu"'))
+  for (const size of [1, 50, 5000])
+    expect(pass({ ...plain, clientModel: 'neu' }, cutEvery(streamOf('\n', list), size)).text).toBe(
+      streamOf('\n', expected),
+    )
+})
+
 test('a cut inside an event leaves nothing of that event', () => {
   const bytes = Buffer.from(streamOf('\n', events.slice(0, 4)))
   const whole = streamOf('\n', events.slice(0, 3))
@@ -207,6 +217,13 @@ describe('how a stream ended', () => {
   test('with one of two choices finished is not complete', () => {
     const { ending } = pass({ ...plain, choices: 2 }, [Buffer.from(streamOf('\n', [`data: ${finish}`]))])
     expect(ending.isComplete).toBe(false)
+  })
+
+  test('of the Responses API with a failure, and with [DONE] alone', () => {
+    const failed = streamOf('\n', ['data: {"type":"response.failed","response":{"status":"failed"}}'])
+    expect(pass({ ...plain, family: 'responses' }, cutEvery(failed, 9)).ending.hasError).toBe(true)
+    const done = streamOf('\n', ['data: {"type":"response.output_text.delta"}', 'data: [DONE]'])
+    expect(pass({ ...plain, family: 'responses' }, cutEvery(done, 9)).ending.isComplete).toBe(true)
   })
 
   const responses: readonly (readonly [string, boolean])[] = [
