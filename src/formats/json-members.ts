@@ -40,27 +40,20 @@ export function findAllMembers(latin1: string, name: string): Span[] {
   return found
 }
 
-/** The bytes with every edit made. Edits must not overlap. */
-export function applyEdits(bytes: Uint8Array<ArrayBuffer>, edits: readonly Edit[]): Uint8Array<ArrayBuffer> {
-  if (edits.length === 0) return bytes
-  const parts: Uint8Array[] = []
+/** The bytes with every edit made, in pieces: what stays is not copied. Edits must not overlap. */
+export function cutByEdits(bytes: Uint8Array<ArrayBuffer>, edits: readonly Edit[]): Uint8Array<ArrayBuffer>[] {
+  if (edits.length === 0) return [bytes]
+  const pieces: Uint8Array<ArrayBuffer>[] = []
   let position = 0
-  for (const edit of [...edits].sort((a, b) => a.start - b.start)) {
-    parts.push(bytes.subarray(position, edit.start), Buffer.from(edit.text, 'utf8'))
+  for (const edit of edits.length === 1 ? edits : [...edits].sort((a, b) => a.start - b.start)) {
+    pieces.push(bytes.subarray(position, edit.start), Buffer.from(edit.text, 'utf8'))
     position = edit.end
   }
-  parts.push(bytes.subarray(position))
-  // Copied once: a prompt may be megabytes.
-  const edited = Buffer.allocUnsafeSlow(parts.reduce((length, part) => length + part.byteLength, 0))
-  let at = 0
-  for (const part of parts) {
-    edited.set(part, at)
-    at += part.byteLength
-  }
-  return edited
+  pieces.push(bytes.subarray(position))
+  return pieces
 }
 
-/** The same on latin1 text, for pieces of a stream. */
+/** One edit of latin1 text, for pieces of a stream. */
 export function applyEdit(latin1: string, edit: Edit): string {
   return latin1.slice(0, edit.start) + Buffer.from(edit.text, 'utf8').toString('latin1') + latin1.slice(edit.end)
 }

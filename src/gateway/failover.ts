@@ -8,6 +8,7 @@ import { UpstreamError } from '../errors.ts'
 import { describeError, type Logger } from '../log.ts'
 import { isWrittenIn } from '../providers/classify-refusal.ts'
 import type { Attempt, Call, Provider } from '../providers/provider.ts'
+import type { UpstreamResponse } from '../providers/upstream-response.ts'
 import type { CircuitBreakers } from './circuit-breaker.ts'
 import type { CredentialPool } from './credential-pool.ts'
 import { createDeadline, type Deadline } from './deadline.ts'
@@ -26,7 +27,7 @@ export interface Plan {
   readonly targets: readonly Target[]
   readonly upstreamOf: (provider: string) => Upstream
   /** `chat` or `forward`. */
-  readonly send: (provider: Provider, call: Call, attempt: Attempt) => Promise<Response>
+  readonly send: (provider: Provider, call: Call, attempt: Attempt) => Promise<UpstreamResponse>
   readonly stickiness: number | null
   /** Credential on whose account the call's objects live. */
   readonly only: string | null
@@ -212,6 +213,7 @@ async function tryOnce(one: Try): Promise<Served | UpstreamError> {
     credential,
     number: progress.attempts,
     signal: controller.signal,
+    isRepeatable: plan.isRepeatable,
     isUsageAsked: false,
   }
   let isOver = false

@@ -7,11 +7,12 @@ import { isRecord } from '../formats/is-record.ts'
 import { isErrorObject } from '../formats/openai.ts'
 import { parseEventJson } from '../formats/sse.ts'
 import type { Call } from '../providers/provider.ts'
+import type { AnswerReader } from '../providers/upstream-response.ts'
 import type { CacheWish } from './cache-key.ts'
 import { createDeadline } from './deadline.ts'
 import { clientGone, type Plan, type Served } from './failover.ts'
 import type { KeptAnswer } from './kept-answers.ts'
-import type { AnswerReader, StreamedAnswer } from './read-answer.ts'
+import type { StreamedAnswer } from './read-answer.ts'
 
 export interface CollectedAnswer {
   /** To be served in place of the one that was given. */

@@ -7,7 +7,9 @@ import { UpstreamError } from '../errors.ts'
 import { chatEventNature, type EventNature, isErrorObject, otherEventNature } from '../formats/openai.ts'
 import { eachEvent, eventData, parseEventJson, parseLatin1 } from '../formats/sse.ts'
 import { classifyRefusal, cutSecret } from '../providers/classify-refusal.ts'
-import { connectionError, decodedBody, responseHeaders } from '../providers/upstream-fetch.ts'
+import { connectionError } from '../providers/connection-error.ts'
+import { decodedBody, responseHeaders } from '../providers/upstream-fetch.ts'
+import type { AnswerReader, UpstreamResponse } from '../providers/upstream-response.ts'
 import type { Deadline } from './deadline.ts'
 
 export type Answer = WholeAnswer | StreamedAnswer
@@ -27,16 +29,6 @@ export interface StreamedAnswer {
   readonly headers: Record<string, string>
   readonly held: readonly Uint8Array[]
   readonly reader: AnswerReader
-}
-
-/** What the gateway needs of a body's reader. */
-export interface AnswerReader {
-  read(): Promise<
-    { done: false; value: Uint8Array<ArrayBuffer> } | { done: true; value?: Uint8Array<ArrayBuffer> | undefined }
-  >
-  /** As `read`, but only what is there already; null where nothing is, or the next read rejects. */
-  readNow?(): Awaited<ReturnType<AnswerReader['read']>> | null
-  cancel(): Promise<void>
 }
 
 /** How a stream's events are read: which are content, and what its proper end looks like. */
@@ -68,7 +60,7 @@ export function familyOf({ method, path }: { readonly method: string; readonly p
 }
 
 /** Throws UpstreamError when the answer is none. */
-export async function readAnswer(response: Response, parts: AnswerParts): Promise<Answer> {
+export async function readAnswer(response: UpstreamResponse, parts: AnswerParts): Promise<Answer> {
   const headers = responseHeaders(response.headers)
   const { status } = response
   const contentType = (headers['content-type'] ?? '').toLowerCase()
@@ -104,7 +96,7 @@ export async function readAnswer(response: Response, parts: AnswerParts): Promis
 /** It comes in one piece: no reader, no second deadline. */
 const smallBytes = 262_144
 
-function isSmallJson(response: Response, contentType: string): boolean {
+function isSmallJson(response: UpstreamResponse, contentType: string): boolean {
   const length = Number(response.headers.get('content-length'))
   return (
     length > 0 &&
@@ -115,7 +107,7 @@ function isSmallJson(response: Response, contentType: string): boolean {
 }
 
 async function readSmall(
-  response: Response,
+  response: UpstreamResponse,
   { headers, parts }: { headers: Record<string, string>; parts: AnswerParts },
 ): Promise<WholeAnswer> {
   // Whoever names the length has the body: from here on only silence within it is waited for.

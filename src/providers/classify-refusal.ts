@@ -2,10 +2,11 @@
 import type { Credential, FailureKind } from '../domain.ts'
 import { UpstreamError } from '../errors.ts'
 import type { Call } from './provider.ts'
+import type { AnswerHeaders } from './upstream-response.ts'
 
 export interface Refusal {
   readonly status: number
-  readonly headers: Headers
+  readonly headers: AnswerHeaders
   /** With our secrets already cut out. */
   readonly body: Uint8Array<ArrayBuffer>
   /** The model asked for: a limit whose text names it is that model's limit. Empty when none was. */
@@ -64,7 +65,7 @@ function decodedText(text: string): string {
 }
 
 /** `retry-after-ms`, `retry-after` (seconds or a date, RFC 9110 10.2.3), then OpenAI's reset headers when their remainder is 0. */
-export function readRetryAfter(headers: Headers, now: number): number | null {
+export function readRetryAfter(headers: AnswerHeaders, now: number): number | null {
   const milliseconds = readNumber(headers.get('retry-after-ms'))
   if (milliseconds !== null) return bounded(milliseconds)
   const value = headers.get('retry-after')

@@ -1,8 +1,12 @@
 /** How one provider reaches its upstream: its own pool of connections, its proxy. What is sent is not its business. */
 import type { ProviderConfigBase } from '../domain.ts'
+import { createHttpClient, defaultLimits, type HttpClient } from './http-client.ts'
 import { createProxy, type OutboundProxy } from './proxy.ts'
 
 export interface Connections {
+  /** Where no proxy and no HTTP/2 is asked for. */
+  readonly client: HttpClient
+  /** For what the client cannot do. */
   readonly fetch: typeof fetch
   readonly isHttp2: boolean
   /** Null: none, whatever the environment says. */
@@ -16,14 +20,17 @@ export function createConnections(
 ): Connections {
   const { isHttp2, maxIdleSockets } = config
   const proxy = config.proxy === null ? null : createProxy(config.proxy)
+  const client = createHttpClient({ ...defaultLimits, maxIdle: maxIdleSockets ?? defaultLimits.maxIdle })
   // Behind a proxy always a pool of its own: so that a replaced proxy loses its idle connections with the provider.
-  const isOwnPool = maxIdleSockets !== null || proxy !== null
+  const isOwnPool = proxy !== null || (isHttp2 && maxIdleSockets !== null)
   const session = isOwnPool ? new Bun.FetchSession({ keepAlive: keepAliveOf(maxIdleSockets) }) : null
   return {
+    client,
     fetch: session === null ? fetch : (session.fetch.bind(session) as typeof fetch),
     isHttp2,
     proxy,
     close() {
+      client.close()
       session?.close()
       proxy?.close()
     },

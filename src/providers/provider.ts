@@ -1,16 +1,17 @@
 /** The interface between the gateway and an upstream service, and the values that cross it. */
 import type { ClientKey, Credential, Target } from '../domain.ts'
 import type { RequestView } from '../formats/openai.ts'
+import type { UpstreamResponse } from './upstream-response.ts'
 
 /** Adapter to one upstream service. Answers are always in OpenAI's wire format; failures are thrown as UpstreamError. */
 export interface Provider {
   readonly name: string
   /** Where its model list comes from: another address is another list. */
   readonly modelsUrl: string
-  /** A 2xx Response: JSON, or server-sent events when the request asks to stream. */
-  chat(call: Call, attempt: Attempt): Promise<Response>
+  /** A 2xx answer: JSON, or server-sent events when the request asks to stream. */
+  chat(call: Call, attempt: Attempt): Promise<UpstreamResponse>
   /** Passes a request on as it is. Absent where the upstream does not speak OpenAI. */
-  forward?(call: Call, attempt: Attempt): Promise<Response>
+  forward?(call: Call, attempt: Attempt): Promise<UpstreamResponse>
   listModels(credential: Credential, signal: AbortSignal): Promise<Model[]>
   /** Whether a credential works: a check of our own, no client's request. Throws when it cannot be told. */
   recheck(credential: Credential, signal: AbortSignal): Promise<boolean>
@@ -48,6 +49,8 @@ export interface Attempt {
   readonly number: number
   /** Fires when the client leaves or a deadline passes; its reason is the UpstreamError to throw. */
   readonly signal: AbortSignal
+  /** Whether upstream may be asked again for what it may have done already. */
+  readonly isRepeatable?: boolean
   /** Set by the provider: it asked for a usage chunk that the client did not ask for. */
   isUsageAsked: boolean
 }

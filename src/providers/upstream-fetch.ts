@@ -1,26 +1,34 @@
 /**
- * `fetch` towards an upstream: header hygiene, no redirects, failures named. Deadlines are the caller's: they are in the
- * attempt's signal, whose reason is the error to throw. What a status means is the provider's business.
+ * A request towards an upstream, by whatever way leads there: header hygiene, no redirects, failures named. Deadlines are the caller's:
+ * they are in the attempt's signal, whose reason is the error to throw. What a status means is the provider's business.
  */
-import { UpstreamError } from '../errors.ts'
+import { connectionError } from './connection-error.ts'
 import type { Connections } from './connections.ts'
+import type { HttpRequest } from './http-request.ts'
 import type { OutboundProxy } from './proxy.ts'
+import type { AnswerBody, AnswerHeaders, AnswerReader, UpstreamResponse } from './upstream-response.ts'
 
-export interface UpstreamRequest {
-  readonly url: string
-  readonly method: string
-  readonly headers: Record<string, string>
-  readonly body: Uint8Array<ArrayBuffer> | null
-  readonly signal: AbortSignal
+/** Any answer, whatever its status. Rejects with UpstreamError `unreachable` or `proxy_failed`, or the signal's reason. */
+export function upstreamFetch(request: HttpRequest, connections: Connections): Promise<UpstreamResponse> {
+  if (connections.isHttp2) return fetchHttp2(request, connections)
+  if (connections.proxy !== null) return proxiedFetch(request, { connections, proxy: connections.proxy })
+  return connections.client.send(request)
 }
 
-/** Any answer, whatever its status. Throws UpstreamError `unreachable` or `proxy_failed`, or the signal's reason. */
-export async function upstreamFetch(request: UpstreamRequest, connections: Connections): Promise<Response> {
-  const options: BunFetchRequestInit = {
-    method: request.method,
-    headers: request.headers,
-    body: request.body,
-    signal: request.signal,
+async function fetchHttp2(request: HttpRequest, connections: Connections): Promise<Response> {
+  try {
+    return await connections.fetch(request.url, { ...fetchOptions(request), protocol: 'http2' })
+  } catch (cause) {
+    throw connectionError(cause, request.signal)
+  }
+}
+
+function fetchOptions({ method, headers, body, signal }: HttpRequest): BunFetchRequestInit {
+  return {
+    method,
+    headers,
+    body: body === null ? null : Buffer.concat(body),
+    signal,
     redirect: 'manual',
     // Bytes pass as upstream sent them; this also leaves out `accept-encoding`.
     decompress: false,
@@ -28,32 +36,25 @@ export async function upstreamFetch(request: UpstreamRequest, connections: Conne
     // The runtime's own five minutes would cut what our deadlines allow.
     timeout: false,
   }
-  if (connections.isHttp2) options.protocol = 'http2'
-  if (connections.proxy !== null) return proxiedFetch(request, options, { connections, proxy: connections.proxy })
-  try {
-    return await connections.fetch(request.url, options)
-  } catch (cause) {
-    throw connectionError(cause, request.signal)
-  }
 }
 
 async function proxiedFetch(
-  { url, signal }: UpstreamRequest,
-  options: BunFetchRequestInit,
+  request: HttpRequest,
   { connections, proxy }: { readonly connections: Connections; readonly proxy: OutboundProxy },
-): Promise<Response> {
+): Promise<UpstreamResponse> {
+  const { url, signal } = request
   for (let tries = 1; ; tries++) {
     const route = await proxy.routeTo(url)
+    if (route === null) return connections.client.send(request)
     try {
-      const response = await connections.fetch(url, route === null ? options : { ...options, ...route.options })
-      const refusal = route?.refusalOf(response) ?? null
+      const response = await connections.fetch(url, { ...fetchOptions(request), ...route.options })
+      const refusal = route.refusalOf(response)
       if (refusal === null) return response
       response.body?.cancel().catch(() => {})
       throw refusal
     } catch (cause) {
       if (signal.aborted) throw connectionError(cause, signal)
-      if (route === null || tries >= maxTries || !route.isTooEarly(cause))
-        throw route?.failureOf(cause) ?? connectionError(cause, signal)
+      if (tries >= maxTries || !route.isTooEarly(cause)) throw route.failureOf(cause) ?? connectionError(cause, signal)
     }
     await Bun.sleep(tries)
   }
@@ -64,7 +65,7 @@ const maxTries = 60
 
 /** Reads at most `maxBytes`; the rest is given up. Throws as upstreamFetch does. */
 export async function readBounded(
-  response: Response,
+  response: UpstreamResponse,
   maxBytes: number,
   signal: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer>> {
@@ -88,11 +89,23 @@ export async function readBounded(
 }
 
 /** The body in plain: an upstream may compress although it was not asked to. */
-export function decodedBody(response: Response): ReadableStream<Uint8Array<ArrayBuffer>> | null {
-  const encoding = response.headers.get('content-encoding')?.trim().toLowerCase() ?? ''
+export function decodedBody({ headers, body }: UpstreamResponse): AnswerBody | null {
+  const encoding = headers.get('content-encoding')?.trim().toLowerCase() ?? ''
   const format = decompressions[encoding]
-  if (response.body === null || format === undefined) return response.body
-  return response.body.pipeThrough(new DecompressionStream(format))
+  if (body === null || format === undefined) return body
+  const stream = body instanceof ReadableStream ? body : streamOf(body.getReader())
+  return stream.pipeThrough(new DecompressionStream(format))
+}
+
+function streamOf(reader: AnswerReader): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await reader.read()
+      if (done) controller.close()
+      else controller.enqueue(value)
+    },
+    cancel: () => reader.cancel(),
+  })
 }
 
 const decompressions: Record<string, Bun.CompressionFormat> = {
@@ -101,20 +114,6 @@ const decompressions: Record<string, Bun.CompressionFormat> = {
   deflate: 'deflate',
   br: 'brotli',
   zstd: 'zstd',
-}
-
-/** Names a failure of fetch or of reading its body. */
-export function connectionError(cause: unknown, signal: AbortSignal): UpstreamError {
-  if (signal.aborted && signal.reason instanceof UpstreamError) return signal.reason
-  if (cause instanceof UpstreamError) return cause
-  const code = connectionErrorCode(cause)
-  return new UpstreamError('unreachable', `no connection to the upstream (${code})`, { code, cause })
-}
-
-function connectionErrorCode(cause: unknown): string {
-  if (!(cause instanceof Error)) return 'unknown'
-  const { code } = cause as { code?: unknown }
-  return typeof code === 'string' && /^[\w-]{1,60}$/.test(code) ? code : cause.name
 }
 
 /** Headers of a client's request that never reach an upstream: hop by hop, ours, or the client's own business. */
@@ -148,7 +147,7 @@ const keptResponseHeaders = [
   'x-any2api-dropped',
 ]
 
-export function responseHeaders(headers: Headers): Record<string, string> {
+export function responseHeaders(headers: AnswerHeaders): Record<string, string> {
   const kept: Record<string, string> = {}
   for (const name of keptResponseHeaders) {
     const value = headers.get(name)

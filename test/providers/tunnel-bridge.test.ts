@@ -2,6 +2,7 @@
 import { expect, test } from 'bun:test'
 import { existsSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { createHttpClient } from '../../src/providers/http-client.ts'
 import { readProxyAddress } from '../../src/providers/open-tunnel.ts'
 import { createProxy } from '../../src/providers/proxy.ts'
 import { createTunnelBridge, type TunnelBridge } from '../../src/providers/tunnel-bridge.ts'
@@ -100,7 +101,7 @@ test('a directory that somebody has removed is made anew', async () => {
   await using upstream = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response('whole') })
   await using socks = await startSocksProxy()
   const proxy = createProxy({ url: `socks5h://127.0.0.1:${socks.port}`, bypass: [] })
-  const connections = { fetch, isHttp2: false, proxy, close: proxy.close }
+  const connections = { client: createHttpClient(), fetch, isHttp2: false, proxy, close: proxy.close }
   const request = {
     url: upstream.url.href,
     method: 'GET',
@@ -110,7 +111,8 @@ test('a directory that somebody has removed is made anew', async () => {
   }
   const route = await proxy.routeTo(request.url)
   rmSync(dirname(String(route?.options.unix)), { recursive: true })
-  expect(await (await upstreamFetch(request, connections)).text()).toBe('whole')
+  const answer = await upstreamFetch(request, connections)
+  expect(Buffer.from(await answer.bytes()).toString()).toBe('whole')
   proxy.close()
 })
 

@@ -8,6 +8,7 @@
 import type { Clock } from '../../clock.ts'
 import type { Credential, OndemandProviderConfig } from '../../domain.ts'
 import { UpstreamError } from '../../errors.ts'
+import type { UpstreamResponse } from '../upstream-response.ts'
 import { classifyRefusal } from './errors.ts'
 import { type OpenRequest, type OutgoingRequest, readText } from './send-request.ts'
 import type { SignIn, Token } from './sign-in.ts'
@@ -26,7 +27,7 @@ export interface AuthorizedRequest {
 
 export interface Authorized {
   /** A 2xx answer. Throws UpstreamError for any other. */
-  open(request: AuthorizedRequest, wish: Wish): Promise<Response>
+  open(request: AuthorizedRequest, wish: Wish): Promise<UpstreamResponse>
   /** What must not be shown of an answer in this credential's name. */
   secrets(credential: Credential): string[]
 }
@@ -55,7 +56,7 @@ export function createAuthorized({ config, clock, open, signIn }: AuthorizedPart
     return credential.kind === 'account' ? config.clientBase : config.chatBase
   }
 
-  async function openOnce(one: Try): Promise<Response | UpstreamError> {
+  async function openOnce(one: Try): Promise<UpstreamResponse | UpstreamError> {
     const { request, credential, signal, patience, token } = one
     const isAccount = credential.kind === 'account'
     const { base: _, path, ...rest } = request

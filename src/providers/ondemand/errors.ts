@@ -9,11 +9,12 @@ import type { FailureKind } from '../../domain.ts'
 import { UpstreamError } from '../../errors.ts'
 import { readRetryAfter } from '../classify-refusal.ts'
 import { refusalBody } from '../text-tools/refuse-request.ts'
+import type { AnswerHeaders } from '../upstream-response.ts'
 
 export interface Refusal {
   /** Of the answer, or 200 when the error came inside a stream. */
   readonly status: number
-  readonly headers: Headers
+  readonly headers: AnswerHeaders
   readonly text: string
   /** What must not be shown: key, password, tokens. */
   readonly secrets: readonly string[]

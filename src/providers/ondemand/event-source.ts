@@ -5,6 +5,7 @@
 import { createParser } from 'eventsource-parser'
 import { UpstreamError } from '../../errors.ts'
 import { type AnswerEnd, type AnswerSource, createAnswerSource, type Step } from '../text-tools/answer-source.ts'
+import type { UpstreamResponse } from '../upstream-response.ts'
 import { createEventReader, readWholeAnswer, type StreamEnd } from './read-events.ts'
 import { parsed, readText } from './send-request.ts'
 
@@ -19,7 +20,7 @@ export interface SourceOptions {
 const maxEventCharacters = 64 * 1024 * 1024
 
 /** An upstream that answers whole although a stream was asked for is read as a stream of one step. */
-export function createEventSource(response: Response, options: SourceOptions): AnswerSource {
+export function createEventSource(response: UpstreamResponse, options: SourceOptions): AnswerSource {
   if (!/\bjson\b/i.test(response.headers.get('content-type') ?? '')) return createStreamSource(response, options)
   let whole: StreamEnd | null = null
   return {
@@ -35,7 +36,7 @@ export function createEventSource(response: Response, options: SourceOptions): A
   }
 }
 
-function createStreamSource(response: Response, options: SourceOptions): AnswerSource {
+function createStreamSource(response: UpstreamResponse, options: SourceOptions): AnswerSource {
   const events = createEventReader()
   const decoder = new TextDecoder()
   let steps: Step[] = []

@@ -11,6 +11,7 @@ import type { Credential, OndemandProviderConfig } from '../../domain.ts'
 import { UpstreamError } from '../../errors.ts'
 import { isRecord } from '../../formats/is-record.ts'
 import type { Model } from '../provider.ts'
+import type { UpstreamResponse } from '../upstream-response.ts'
 import type { Authorized } from './authorized.ts'
 import { type OpenRequest, parsed, raced, readText } from './send-request.ts'
 import type { SignIn } from './sign-in.ts'
@@ -43,7 +44,7 @@ export interface Models {
   ): Promise<readonly string[]>
   list(wish: { credential: Credential; signal: AbortSignal }): Promise<Model[]>
   /** The catalogue call with this key, whatever is known already: it shows whether the key works. Throws UpstreamError. */
-  ask(credential: Credential, signal: AbortSignal): Promise<Response>
+  ask(credential: Credential, signal: AbortSignal): Promise<UpstreamResponse>
   /** A call has shown that the catalogue is out of date. */
   forget(): void
 }
@@ -95,7 +96,7 @@ export function createModels(parts: ModelsParts): Models {
   }
 
   /** Null: it is closed to us. The list is known to open to keys; with an account it is worth one try, but no sign-in. */
-  async function openCatalogue(credential: Credential, signal: AbortSignal): Promise<Response | null> {
+  async function openCatalogue(credential: Credential, signal: AbortSignal): Promise<UpstreamResponse | null> {
     const key = credential.kind === 'key' ? credential : config.credentials.find((one) => one.kind === 'key')
     if (key !== undefined) return ask(key, signal)
     const token = parts.signIn.known(credential)
@@ -114,7 +115,7 @@ export function createModels(parts: ModelsParts): Models {
     return null
   }
 
-  function ask(credential: Credential, signal: AbortSignal): Promise<Response> {
+  function ask(credential: Credential, signal: AbortSignal): Promise<UpstreamResponse> {
     const request = {
       method: 'GET' as const,
       base: 'config' as const,

@@ -10,6 +10,7 @@ import { answerStream, answerWhole } from '../text-tools/answer-call.ts'
 import { droppedHeader } from '../text-tools/find-unsupported.ts'
 import { createConversationParser, isUsageWanted } from '../text-tools/prepare-conversation.ts'
 import { asRefusal, refuseUnsupported } from '../text-tools/refuse-request.ts'
+import type { UpstreamResponse } from '../upstream-response.ts'
 import { createAuthorized } from './authorized.ts'
 import { type Background, createBackground } from './background.ts'
 import { nameConversation, splitConversation } from './convert.ts'
@@ -120,7 +121,7 @@ export function createOndemandProvider(
     }
   }
 
-  function query(session: Session, body: Record<string, unknown>, signal: AbortSignal): Promise<Response> {
+  function query(session: Session, body: Record<string, unknown>, signal: AbortSignal): Promise<UpstreamResponse> {
     const path = `/sessions/${encodeURIComponent(session.id)}/query`
     const headers = { accept: 'text/event-stream' }
     return authorized.open(
@@ -178,7 +179,7 @@ export function createOndemandProvider(
 }
 
 interface Talk {
-  readonly response: Response
+  readonly response: UpstreamResponse
   /** Gives the session up. The whole answer, or null when it is none that a conversation could go on from. */
   readonly release: (answer: string | null) => void
 }

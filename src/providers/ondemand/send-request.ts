@@ -5,8 +5,10 @@
 import type { Clock } from '../../clock.ts'
 import type { FailureKind, OndemandProviderConfig } from '../../domain.ts'
 import { UpstreamError } from '../../errors.ts'
+import { connectionError } from '../connection-error.ts'
 import { createConnections } from '../connections.ts'
-import { connectionError, readBounded, upstreamFetch } from '../upstream-fetch.ts'
+import { readBounded, upstreamFetch } from '../upstream-fetch.ts'
+import type { AnswerHeaders, UpstreamResponse } from '../upstream-response.ts'
 
 export interface OutgoingRequest {
   readonly method: 'GET' | 'POST' | 'DELETE'
@@ -27,7 +29,7 @@ export interface OutgoingRequest {
 /** An answer read whole. */
 export interface SmallAnswer {
   readonly status: number
-  readonly headers: Headers
+  readonly headers: AnswerHeaders
   readonly text: string
   /** Undefined when the text is no JSON. */
   readonly json: unknown
@@ -37,7 +39,7 @@ export interface SmallAnswer {
 export type SendRequest = (request: OutgoingRequest) => Promise<SmallAnswer>
 
 /** The same, with the body to be read. */
-export type OpenRequest = (request: OutgoingRequest) => Promise<Response>
+export type OpenRequest = (request: OutgoingRequest) => Promise<UpstreamResponse>
 
 const maxAnswerBytes = 8 * 1024 * 1024
 /** Nobody answered: the next try may be luckier. */
@@ -49,7 +51,7 @@ export function createRequests(
 ): { open: OpenRequest; send: SendRequest; close: () => void } {
   const connections = createConnections(config)
 
-  async function openOnce(request: OutgoingRequest): Promise<Response> {
+  async function openOnce(request: OutgoingRequest): Promise<UpstreamResponse> {
     const { deadlineMs, signal } = request
     if (deadlineMs === null) return fetchOnce(request, signal)
     const controller = new AbortController()
@@ -62,18 +64,16 @@ export function createRequests(
     try {
       const response = await fetchOnce(request, controller.signal)
       const bytes = await readBounded(response, maxAnswerBytes, controller.signal)
-      const headers = new Headers(response.headers)
-      // What was read is in plain.
-      headers.delete('content-encoding')
-      const isBodyless = response.status === 204 || response.status === 304
-      return new Response(isBodyless ? null : bytes, { status: response.status, headers })
+      const { status, ok, headers } = response
+      const read = new Response(response.body === null ? null : bytes)
+      return { status, ok, headers: inPlain(headers), body: read.body, bytes: () => read.bytes() }
     } finally {
       clearTimeout(timer)
       signal.removeEventListener('abort', leave)
     }
   }
 
-  async function fetchOnce(request: OutgoingRequest, signal: AbortSignal): Promise<Response> {
+  async function fetchOnce(request: OutgoingRequest, signal: AbortSignal): Promise<UpstreamResponse> {
     const { body, method, url } = request
     const headers = lowerCased({ ...config.headers, ...(request.isAccount ? config.accountHeaders : {}) })
     Object.assign(headers, request.headers)
@@ -84,7 +84,7 @@ export function createRequests(
           url,
           method,
           headers,
-          body: body === null ? null : new Uint8Array(Buffer.from(JSON.stringify(body))),
+          body: body === null ? null : [Buffer.from(JSON.stringify(body))],
           signal,
         },
         connections,
@@ -95,7 +95,7 @@ export function createRequests(
   }
 
   /** Connection errors wait base x 2^n, 5xx base x n, as the program by account does (https://github.com/CrisRain/OnDemand-API-Proxy). */
-  async function open(request: OutgoingRequest): Promise<Response> {
+  async function open(request: OutgoingRequest): Promise<UpstreamResponse> {
     const { max, baseMs } = config.retries
     const { signal, patience = signal } = request
     for (let retry = 1; ; retry++) {
@@ -126,12 +126,18 @@ export function createRequests(
   }
 }
 
-export async function readText(response: Response, signal: AbortSignal): Promise<string> {
+export async function readText(response: UpstreamResponse, signal: AbortSignal): Promise<string> {
   try {
     return Buffer.from(await readBounded(response, maxAnswerBytes, signal)).toString('utf8')
   } catch (cause) {
     throw connectionError(cause, signal)
   }
+}
+
+/** Of a body that was read, and decoded. */
+function inPlain(headers: AnswerHeaders): AnswerHeaders {
+  const get = (name: string) => (name === 'content-encoding' ? null : headers.get(name))
+  return { get, has: (name) => get(name) !== null }
 }
 
 /** Undefined when it is no JSON. */

@@ -7,6 +7,7 @@
 import type { Clock } from '../../clock.ts'
 import type { Credential, OndemandProviderConfig } from '../../domain.ts'
 import { UpstreamError } from '../../errors.ts'
+import type { AnswerHeaders } from '../upstream-response.ts'
 import { classifyRefusal } from './errors.ts'
 import { raced, type SendRequest } from './send-request.ts'
 
@@ -208,7 +209,7 @@ interface FailedSignIn {
   readonly credential: Credential
   readonly state: AccountState
   readonly pair: string
-  readonly response: { readonly status: number; readonly headers: Headers; readonly text: string }
+  readonly response: { readonly status: number; readonly headers: AnswerHeaders; readonly text: string }
 }
 
 const notRejections: readonly number[] = [408, 425, 429]

@@ -1,11 +1,12 @@
 /** Any upstream that speaks OpenAI's API: request bytes pass untouched but for the model's name, answers untouched. */
 import type { Credential, OpenAiProviderConfig } from '../../domain.ts'
 import { UpstreamError } from '../../errors.ts'
-import { applyEdits, type Edit, findAllMembers } from '../../formats/json-members.ts'
+import { cutByEdits, type Edit, findAllMembers } from '../../formats/json-members.ts'
 import { classifyRefusal, cutSecret, isWrittenIn } from '../classify-refusal.ts'
 import { createConnections } from '../connections.ts'
 import type { Attempt, Call, Model, Provider } from '../provider.ts'
 import { readBounded, requestHeaders, upstreamFetch } from '../upstream-fetch.ts'
+import type { UpstreamResponse } from '../upstream-response.ts'
 
 export function createOpenAiProvider(config: OpenAiProviderConfig): Provider {
   const modelsUrl = `${config.baseUrl}/models`
@@ -17,12 +18,11 @@ export function createOpenAiProvider(config: OpenAiProviderConfig): Provider {
     Object.entries(config.headers).map(([name, value]) => [name.toLowerCase(), value]),
   )
 
-  async function send(call: Call, attempt: Attempt, url: string): Promise<Response> {
+  async function send(call: Call, attempt: Attempt, url: string): Promise<UpstreamResponse> {
     const headers = Object.assign(requestHeaders(call.headers), ownHeaders)
     const edits = modelEdits(call, attempt)
     const usageEdit = isUsageRefused ? null : findUsageEdit(call)
-    const post = (all: readonly Edit[]) =>
-      request(url, call.method, { attempt, headers, body: applyEdits(call.body, all) })
+    const post = (all: readonly Edit[]) => request(url, call.method, { attempt, headers, body: bodyOf(call, all) })
     attempt.isUsageAsked = usageEdit !== null
     const response = await post(usageEdit === null ? edits : [...edits, usageEdit])
     if (response.ok) return response
@@ -40,21 +40,23 @@ export function createOpenAiProvider(config: OpenAiProviderConfig): Provider {
     url: string,
     method: string,
     parts: {
-      attempt: Pick<Attempt, 'credential' | 'signal'>
+      attempt: Pick<Attempt, 'credential' | 'signal'> & Partial<Pick<Attempt, 'isRepeatable'>>
       /** The caller's own object: the authorization is put into it. */
       headers: Record<string, string>
-      body: Uint8Array<ArrayBuffer> | null
+      body: readonly Uint8Array[] | null
     },
-  ): Promise<Response> {
+  ): Promise<UpstreamResponse> {
     const { headers } = parts
     const { credential, signal } = parts.attempt
     const secret = credential.reveal()
     if (secret !== '') headers.authorization = `Bearer ${secret}`
-    const body = parts.body !== null && parts.body.byteLength > 0 ? parts.body : null
-    return upstreamFetch({ url, method, headers, body, signal }, connections)
+    return upstreamFetch(
+      { url, method, headers, body: parts.body, signal, isRepeatable: parts.attempt.isRepeatable },
+      connections,
+    )
   }
 
-  async function getModels(credential: Credential, signal: AbortSignal): Promise<Response> {
+  async function getModels(credential: Credential, signal: AbortSignal): Promise<UpstreamResponse> {
     return request(modelsUrl, 'GET', {
       attempt: { credential, signal },
       headers: { accept: 'application/json', ...ownHeaders },
@@ -88,6 +90,11 @@ export function createOpenAiProvider(config: OpenAiProviderConfig): Provider {
 
 const maxErrorBytes = 65_536
 const maxModelListBytes = 8 * 1024 * 1024
+
+/** Null: none. Only what is changed is written anew: a prompt may be long. */
+function bodyOf({ body }: Call, edits: readonly Edit[]): readonly Uint8Array[] | null {
+  return body.byteLength === 0 ? null : cutByEdits(body, edits)
+}
 
 function modelEdits(call: Call, attempt: Attempt): Edit[] {
   const { model, modelSpan, isModelQuoted } = call.view
@@ -126,7 +133,7 @@ function isUsageRefusal({ status, body }: UpstreamError): boolean {
 
 /** `call`: whose request was refused; null for one of our own. */
 async function readRefusal(
-  response: Response,
+  response: UpstreamResponse,
   attempt: Pick<Attempt, 'credential' | 'signal'> & Partial<Pick<Attempt, 'target'>>,
   call: Call | null,
 ): Promise<UpstreamError> {

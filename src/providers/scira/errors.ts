@@ -9,11 +9,12 @@ import { UpstreamError } from '../../errors.ts'
 import { isRecord } from '../../formats/is-record.ts'
 import { readRetryAfter } from '../classify-refusal.ts'
 import { refusalBody } from '../text-tools/refuse-request.ts'
+import type { AnswerHeaders, UpstreamResponse } from '../upstream-response.ts'
 import { readResetTime } from './reset-time.ts'
 
 export interface Refusal {
   readonly status: number
-  readonly headers: Headers
+  readonly headers: AnswerHeaders
   readonly text: string
   readonly credential: Credential
   /** Rest after a limit that names no time. */
@@ -45,7 +46,7 @@ export function classifyRefusal(refusal: Refusal): UpstreamError {
 }
 
 /** A page where a stream was promised, or another kind of answer altogether. */
-export function isRefusal(response: Response): boolean {
+export function isRefusal(response: UpstreamResponse): boolean {
   return !response.ok || /\b(?:html|json)\b/i.test(response.headers.get('content-type') ?? '')
 }
 

@@ -13,6 +13,7 @@ import { droppedHeader, findUnsupported } from '../text-tools/find-unsupported.t
 import { createConversationParser, isUsageWanted, prepareConversation } from '../text-tools/prepare-conversation.ts'
 import { asRefusal, refuseUnsupported } from '../text-tools/refuse-request.ts'
 import { readBounded, upstreamFetch } from '../upstream-fetch.ts'
+import type { UpstreamResponse } from '../upstream-response.ts'
 import { createAnswerReader, writeSearch } from './convert.ts'
 import { classifyRefusal, classifyStreamError, isRefusal } from './errors.ts'
 import { listNames, resolveModel } from './models.ts'
@@ -56,7 +57,7 @@ export function createSciraProvider(config: SciraProviderConfig, clock: Clock): 
   function send(
     request: { readonly method: string; readonly url: string; readonly body: string | null },
     attempt: Pick<Attempt, 'credential' | 'signal'>,
-  ): Promise<Response> {
+  ): Promise<UpstreamResponse> {
     const { body, method, url } = request
     const cookie = attempt.credential.reveal()
     return upstreamFetch(
@@ -68,7 +69,7 @@ export function createSciraProvider(config: SciraProviderConfig, clock: Clock): 
           ...(body === null ? {} : { 'content-type': 'application/json' }),
           ...(cookie === '' ? {} : { cookie }),
         },
-        body: body === null ? null : new Uint8Array(Buffer.from(body)),
+        body: body === null ? null : [Buffer.from(body)],
         signal: attempt.signal,
       },
       connections,
@@ -76,7 +77,7 @@ export function createSciraProvider(config: SciraProviderConfig, clock: Clock): 
   }
 
   async function readRefusal(
-    response: Response,
+    response: UpstreamResponse,
     { credential, signal }: Pick<Attempt, 'credential' | 'signal'>,
   ): Promise<UpstreamError> {
     const text = Buffer.from(await readBounded(response, maxRefusalBytes, signal)).toString('utf8')

@@ -4,7 +4,9 @@
  */
 import type { Usage } from '../../domain.ts'
 import type { UpstreamError } from '../../errors.ts'
-import { connectionError, decodedBody } from '../upstream-fetch.ts'
+import { connectionError } from '../connection-error.ts'
+import { decodedBody } from '../upstream-fetch.ts'
+import type { UpstreamResponse } from '../upstream-response.ts'
 
 /** `alive`: nothing a client could show, but the upstream is at work. `error` has upstream's own JSON or words. */
 export type Step =
@@ -50,7 +52,7 @@ const drainMs = 1000
 
 /** `lingerMs`: how long a complete answer's connection may go on in silence before it is taken to be over; null: as long as it likes. */
 export function createAnswerSource(
-  response: Response,
+  response: UpstreamResponse,
   signal: AbortSignal,
   parts: { readonly reader: AnswerReader; readonly lingerMs: number | null },
 ): AnswerSource {

@@ -1,0 +1,187 @@
+/**
+ * HTTP/1.1 towards upstreams over sockets of our own: a pool of connections for each origin, the one used last first. Why not
+ * `fetch`: it works in a second thread and hands over each chunk by a promise, which costs more than all the rest of a call, and it
+ * holds at most 256 requests unless the program is started with a variable set.
+ */
+import { connectionError } from './connection-error.ts'
+import { type Connection, type Exchange, openConnection, type Route } from './http-connection.ts'
+import { type HttpRequest, readTarget, type Target, writeRequestHead } from './http-request.ts'
+import type { UpstreamResponse } from './upstream-response.ts'
+
+export interface HttpClient {
+  /** Any answer, redirects included. Rejects with UpstreamError `unreachable`, or the signal's reason where that is an UpstreamError. */
+  send(request: HttpRequest): Promise<UpstreamResponse>
+  /** Closes idle connections, now and later; what is under way goes on. */
+  close(): void
+}
+
+export interface HttpClientLimits {
+  /** Connections kept for later; 0: none. */
+  readonly maxIdle: number
+  /** How long one is kept. Load balancers and address translation forget connections after a few minutes without a word. */
+  readonly idleMs: number
+  /** Until a connection stands, TLS included. */
+  readonly connectMs: number
+}
+
+export const defaultLimits: HttpClientLimits = { maxIdle: 1024, idleMs: 90_000, connectMs: 15_000 }
+
+/** As much as a server must keep a connection longer than we use it, so that it does not close it under a request. */
+const safetySeconds = 1
+/** Of addresses whose parts are remembered. */
+const maxTargets = 512
+const maxTargetLength = 2048
+/** See `mayRepeat`. */
+const repeatWithinMs = 500
+const repeatableMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
+
+interface Origin {
+  readonly route: Route
+  /** The one used last at the end. */
+  readonly idle: Connection[]
+}
+
+interface Place {
+  readonly target: Target
+  readonly origin: Origin
+}
+
+export function createHttpClient(limits: HttpClientLimits = defaultLimits): HttpClient {
+  const origins = new Map<string, Origin>()
+  const places = new Map<string, Place>()
+  let idleCount = 0
+  /** When each that does not stand yet is given up. */
+  const opening = new Map<Connection, number>()
+  const sweepMs = Math.max(1, Math.min(1000, limits.idleMs / 4, limits.connectMs / 4))
+  let timer: Timer | null = null
+  let isClosed = false
+
+  function placeOf(url: string): Place {
+    const known = places.get(url)
+    if (known !== undefined) return known
+    const target = readTarget(url)
+    const { hostname, port, isTls } = target
+    const origin = origins.get(target.origin) ?? {
+      route: { hostname, port, serverName: isTls ? hostname : null },
+      idle: [],
+    }
+    origins.set(target.origin, origin)
+    const place = { target, origin }
+    if (places.size >= maxTargets) places.clear()
+    if (url.length <= maxTargetLength) places.set(url, place)
+    return place
+  }
+
+  function takeIdle({ idle }: Origin): Connection | null {
+    const now = performance.now()
+    for (let connection = idle.pop(); connection !== undefined; connection = idle.pop()) {
+      const until = connection.idleUntilMs
+      connection.idleUntilMs = 0
+      idleCount--
+      if (until > now) return connection
+      connection.close()
+    }
+    return null
+  }
+
+  function open(origin: Origin): Connection {
+    const connection = openConnection(origin.route, {
+      opened: (opened) => opening.delete(opened),
+      freed(freed, keepAliveSeconds) {
+        const told = keepAliveSeconds === null ? Number.POSITIVE_INFINITY : (keepAliveSeconds - safetySeconds) * 1000
+        const keptMs = Math.min(limits.idleMs, told)
+        if (isClosed || keptMs <= 0 || idleCount >= limits.maxIdle) return freed.close()
+        freed.idleUntilMs = performance.now() + keptMs
+        origin.idle.push(freed)
+        idleCount++
+        startSweeping()
+      },
+      closed(closed) {
+        opening.delete(closed)
+        if (closed.idleUntilMs === 0) return
+        closed.idleUntilMs = 0
+        idleCount--
+        origin.idle.splice(origin.idle.lastIndexOf(closed), 1)
+      },
+    })
+    opening.set(connection, performance.now() + limits.connectMs)
+    startSweeping()
+    return connection
+  }
+
+  function startSweeping(): void {
+    if (timer !== null) return
+    timer = setInterval(sweep, sweepMs)
+    timer.unref()
+  }
+
+  function sweep(): void {
+    const now = performance.now()
+    for (const [connection, until] of opening) if (until <= now) connection.expire()
+    closeIdle(now)
+    if (opening.size + idleCount > 0 || timer === null) return
+    clearInterval(timer)
+    timer = null
+  }
+
+  function closeIdle(untilMs: number): void {
+    for (const { idle } of origins.values()) {
+      for (const connection of idle.filter(({ idleUntilMs }) => idleUntilMs <= untilMs)) connection.close()
+    }
+  }
+
+  function begin(
+    request: HttpRequest,
+    resolve: (response: UpstreamResponse) => void,
+    reject: (cause: unknown) => void,
+  ) {
+    const { signal, body } = request
+    let connection: Connection | null
+    let sentMs = 0
+    let exchange: Exchange
+    try {
+      if (signal.aborted) throw signal.reason
+      const { target, origin } = placeOf(request.url)
+      const bodyBytes = body === null ? 0 : body.reduce((sum, piece) => sum + piece.byteLength, 0)
+      exchange = {
+        head: writeRequestHead(request, { target, bodyBytes, isKept: limits.maxIdle > 0 }),
+        body: body ?? [],
+        isHeadRequest: request.method === 'HEAD',
+        signal,
+        answered: resolve,
+        failed(cause, isUnanswered) {
+          if (!isUnanswered || connection?.isReused !== true || !mayRepeat(request, performance.now() - sentMs))
+            return reject(connectionError(cause, signal))
+          connection = open(origin)
+          connection.run(exchange)
+        },
+      }
+      connection = takeIdle(origin)
+      if (connection === null) connection = open(origin)
+      else sentMs = performance.now()
+    } catch (cause) {
+      return reject(connectionError(cause, signal))
+    }
+    connection.run(exchange)
+  }
+
+  return {
+    send: (request) => new Promise((resolve, reject) => begin(request, resolve, reject)),
+    close() {
+      isClosed = true
+      closeIdle(Number.POSITIVE_INFINITY)
+    },
+  }
+}
+
+/**
+ * Whether a request is sent again, once and over a new connection, when one that had served before ended without a byte of an answer.
+ * Mostly the server had closed it because it was idle, just as the request was on its way, and never saw it. What may be done twice
+ * is sent again in any case. For the rest nobody can tell for certain; so only what the gateway would try again anyway
+ * (`isRepeatable`), and only when the end came about as fast as a packet travels: no answer has been worked on by then. (nginx and
+ * undici never send POST again, nor does the runtime's `fetch`; browsers do.)
+ */
+function mayRepeat({ method, isRepeatable }: HttpRequest, afterMs: number): boolean {
+  if (repeatableMethods.has(method)) return isRepeatable !== false || method === 'GET' || method === 'HEAD'
+  return isRepeatable === true && afterMs <= repeatWithinMs
+}

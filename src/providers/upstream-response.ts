@@ -1,0 +1,35 @@
+/** An upstream's answer as our own HTTP client gives it. It is written so that the runtime's Response is one, too. */
+
+export interface UpstreamResponse {
+  readonly status: number
+  /** 200 to 299. */
+  readonly ok: boolean
+  readonly headers: AnswerHeaders
+  /** Null where there can be none. */
+  readonly body: AnswerBody | null
+  /** The whole body, in place of `body`. Rejects as its reader does. */
+  bytes(): Promise<Uint8Array>
+}
+
+export interface AnswerHeaders {
+  /** Several of one name are joined with commas. Names in lower case. */
+  get(name: string): string | null
+  has(name: string): boolean
+}
+
+export interface AnswerBody {
+  getReader(): AnswerReader
+  /** Nothing more is wanted. */
+  cancel(): Promise<void>
+}
+
+/** One read at a time. */
+export interface AnswerReader {
+  /** Rejects when the body was cut. What was cancelled ends as if it were over. */
+  read(): Promise<
+    { done: false; value: Uint8Array<ArrayBuffer> } | { done: true; value?: Uint8Array<ArrayBuffer> | undefined }
+  >
+  /** As `read`, but only what is there already; null where nothing is, or the next read rejects. */
+  readNow?(): Awaited<ReturnType<AnswerReader['read']>> | null
+  cancel(): Promise<void>
+}
