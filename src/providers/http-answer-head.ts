@@ -96,11 +96,6 @@ function checkStatusLine(text: string, start: number, end: number): true {
   return true
 }
 
-/** Lengths of the names of headers that say how an answer is framed; others are not looked at. */
-const keepAliveLength = 'keep-alive'.length
-const contentLengthLength = 'content-length'.length
-const transferEncodingLength = 'transfer-encoding'.length
-
 function readHead(text: string, places: readonly number[]): AnswerHead {
   const isOld = text.charCodeAt(7) === 0x30
   let contentLength: number | null = null
@@ -110,25 +105,24 @@ function readHead(text: string, places: readonly number[]): AnswerHead {
   for (let index = 0; index < places.length; index += 3) {
     const start = places[index] as number
     const colon = places[index + 1] as number
-    const length = colon - start
-    if (length !== keepAliveLength && length !== contentLengthLength && length !== transferEncodingLength) continue
-    const name = text.slice(start, colon).toLowerCase()
-    const value = () => text.slice(colon + 1, places[index + 2]).trim()
+    const name = framingName(text, start, colon)
+    if (name === null) continue
+    const value = valueIn(text, colon + 1, places[index + 2] as number)
     if (name === 'content-length') {
-      const told = readLength(value())
+      const told = readLength(value)
       // Twice the same is harmless; two lengths are two answers.
       if (contentLength !== null && contentLength !== told) throw new HttpProtocolError('InvalidContentLength')
       contentLength = told
     } else if (name === 'transfer-encoding') {
       // Nothing else was asked for; and what is chunked twice nobody reads alike.
-      if (isChunked || value().toLowerCase() !== 'chunked') throw new HttpProtocolError('InvalidTransferEncoding')
+      if (isChunked || value.toLowerCase() !== 'chunked') throw new HttpProtocolError('InvalidTransferEncoding')
       isChunked = true
     } else if (name === 'connection') {
-      const said = value().toLowerCase()
+      const said = value.toLowerCase()
       if (said === 'close' || /(?:^|[\s,])close(?:$|[\s,])/.test(said)) isKeptAlive = false
       else if (isOld && said.includes('keep-alive')) isKeptAlive = true
     } else if (name === 'keep-alive') {
-      const seconds = /(?:^|[\s,])timeout=(\d{1,9})(?:$|[\s,])/.exec(value())?.[1]
+      const seconds = /(?:^|[\s,])timeout=(\d{1,9})(?:$|[\s,])/.exec(value)?.[1]
       if (seconds !== undefined) keepAliveSeconds = Number(seconds)
     }
   }
@@ -144,6 +138,44 @@ function readHead(text: string, places: readonly number[]): AnswerHead {
   }
 }
 
+type FramingName = 'content-length' | 'transfer-encoding' | 'connection' | 'keep-alive'
+
+/** Null: it says nothing of how an answer is framed. Told by its length first, as most are none of them. */
+function framingName(text: string, start: number, colon: number): FramingName | null {
+  switch (colon - start) {
+    case 14:
+      return isNamed(text, start, 'content-length') ? 'content-length' : null
+    case 17:
+      return isNamed(text, start, 'transfer-encoding') ? 'transfer-encoding' : null
+    case 10:
+      if (isNamed(text, start, 'connection')) return 'connection'
+      return isNamed(text, start, 'keep-alive') ? 'keep-alive' : null
+    default:
+      return null
+  }
+}
+
+/** Whatever the case of its letters. The length was compared before. */
+function isNamed(text: string, start: number, name: string): boolean {
+  for (let index = 0; index < name.length; index++) {
+    const wanted = name.charCodeAt(index)
+    const code = text.charCodeAt(start + index)
+    if (code !== wanted && (code | 0x20) !== wanted) return false
+    // Only letters have two cases.
+    if (code !== wanted && (wanted < 0x61 || wanted > 0x7a)) return false
+  }
+  return true
+}
+
+/** Without the blanks around it; only they are blanks here, unlike to `trim`. */
+function valueIn(text: string, from: number, to: number): string {
+  let start = from
+  let end = to
+  while (start < end && isBlank(text.charCodeAt(start))) start++
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--
+  return text.slice(start, end)
+}
+
 function readLength(text: string): number {
   const length = /^\d{1,15}$/.test(text) ? Number(text) : -1
   if (length < 0) throw new HttpProtocolError('InvalidContentLength')
@@ -156,8 +188,8 @@ function createHeaders(text: string, places: readonly number[]): AnswerHeaders {
     for (let index = 0; index < places.length; index += 3) {
       const start = places[index] as number
       const colon = places[index + 1] as number
-      if (colon - start !== name.length || text.slice(start, colon).toLowerCase() !== name) continue
-      const value = text.slice(colon + 1, places[index + 2]).trim()
+      if (colon - start !== name.length || !isNamed(text, start, name)) continue
+      const value = valueIn(text, colon + 1, places[index + 2] as number)
       // Nobody could pass it on.
       if (forbiddenInValue.test(value)) continue
       found = found === null ? value : `${found}, ${value}`
