@@ -42,6 +42,42 @@ export function createChunkDecoder(): ChunkDecoder {
     isLineEmpty = true
   }
 
+  function take(bytes: Buffer, index: number, count: number): void {
+    if (decoder.end === decoder.start) {
+      decoder.start = index
+      decoder.end = index + count
+    } else {
+      bytes.copyWithin(decoder.end, index, index + count)
+      decoder.end += count
+    }
+  }
+
+  /** Where a chunk begins: all that stand here whole and plain, as nearly all do. Returns where the first other one begins. */
+  function takePlain(bytes: Buffer, from: number): number {
+    let index = from
+    for (;;) {
+      let at = index
+      let count = 0
+      let digit = hexDigit(bytes[at] ?? 0)
+      while (digit >= 0 && at - index < maxDigits) {
+        count = count * 16 + digit
+        digit = hexDigit(bytes[++at] ?? 0)
+      }
+      const data = at + 2
+      const end = data + count
+      const isPlain =
+        count > 0 &&
+        end + 2 <= bytes.length &&
+        bytes[at] === carriageReturn &&
+        bytes[at + 1] === lineFeed &&
+        bytes[end] === carriageReturn &&
+        bytes[end + 1] === lineFeed
+      if (!isPlain) return index
+      take(bytes, data, count)
+      index = end + 2
+    }
+  }
+
   const decoder = {
     start: 0,
     end: 0,
@@ -52,17 +88,15 @@ export function createChunkDecoder(): ChunkDecoder {
       while (index < bytes.length) {
         if (phase === 'data') {
           const count = Math.min(size, bytes.length - index)
-          if (decoder.end === decoder.start) {
-            decoder.start = index
-            decoder.end = index + count
-          } else {
-            bytes.copyWithin(decoder.end, index, index + count)
-            decoder.end += count
-          }
+          take(bytes, index, count)
           index += count
           size -= count
           if (size === 0) phase = 'data_return'
           continue
+        }
+        if (phase === 'size' && digits === 0) {
+          index = takePlain(bytes, index)
+          if (index === bytes.length) break
         }
         const byte = bytes[index++] as number
         if (phase === 'size') {
