@@ -1,4 +1,5 @@
 /** Time and randomness as a value, so that tests decide both. */
+import type { StopSignal } from './stop-signal.ts'
 export interface Clock {
   /** Unix milliseconds. */
   readonly now: () => number
@@ -7,7 +8,7 @@ export interface Clock {
   /** 0 to 1. */
   readonly random: () => number
   /** Resolves after so many milliseconds, or at once when the signal fires. */
-  readonly sleep: (durationMs: number, signal?: AbortSignal) => Promise<void>
+  readonly sleep: (durationMs: number, signal?: StopSignal) => Promise<void>
 }
 
 export const systemClock: Clock = {

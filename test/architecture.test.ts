@@ -18,7 +18,7 @@ const rows = [
   ['providers'],
   ['stores'],
   ['formats'],
-  ['domain.ts', 'errors.ts', 'log.ts', 'clock.ts', 'version.ts'],
+  ['domain.ts', 'errors.ts', 'log.ts', 'clock.ts', 'stop-signal.ts', 'version.ts'],
 ]
 
 function rowOf(file: string): number {

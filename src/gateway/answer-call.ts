@@ -12,6 +12,7 @@ import { cutSecret } from '../providers/classify-refusal.ts'
 import { connectionError } from '../providers/connection-error.ts'
 import type { Call } from '../providers/provider.ts'
 import type { AnswerReader } from '../providers/upstream-response.ts'
+import type { StopSignal } from '../stop-signal.ts'
 import type { AnswerMemory } from './answer-memory.ts'
 import { createClientStream, createWrittenStream, type Sink } from './client-stream.ts'
 import { createEventTap, type EventTap, lastUsage, renameModel } from './event-tap.ts'
@@ -374,7 +375,7 @@ function bufferOf(bytes: Uint8Array): Buffer {
 }
 
 /** Rejects when the signal fires. */
-function whenAborted(signal: AbortSignal): Promise<never> {
+function whenAborted(signal: StopSignal): Promise<never> {
   return new Promise((_, reject) => {
     if (signal.aborted) reject(signal.reason)
     else signal.addEventListener('abort', () => reject(signal.reason), { once: true })

@@ -9,6 +9,7 @@ import { describeError, type Logger } from '../log.ts'
 import { isWrittenIn } from '../providers/classify-refusal.ts'
 import type { Attempt, Call, Provider } from '../providers/provider.ts'
 import type { UpstreamResponse } from '../providers/upstream-response.ts'
+import { createStopController, type StopSignal } from '../stop-signal.ts'
 import type { CircuitBreakers } from './circuit-breaker.ts'
 import type { CredentialPool } from './credential-pool.ts'
 import { createDeadline, type Deadline } from './deadline.ts'
@@ -191,7 +192,7 @@ interface Try {
 async function tryOnce(one: Try): Promise<Served | UpstreamError> {
   const { parts, call, plan, progress, target, upstream, credential } = one
   const { config } = upstream
-  const controller = new AbortController()
+  const controller = createStopController()
   const firstMs = call.view.isStream ? Math.min(config.timeouts.firstByteMs, one.leftMs) : config.timeouts.answerMs
   const deadline = createDeadline(parts.clock, firstMs, () =>
     controller.abort(new UpstreamError('timeout', 'the upstream did not answer in time', { status: 504 })),
@@ -300,7 +301,7 @@ function report({ parts, call, target, upstream, credential, isProbe }: Try, fai
   })
 }
 
-function asUpstreamError(cause: unknown, signal: AbortSignal, log: Logger): UpstreamError {
+function asUpstreamError(cause: unknown, signal: StopSignal, log: Logger): UpstreamError {
   if (signal.aborted && signal.reason instanceof UpstreamError) return signal.reason
   if (cause instanceof UpstreamError) return cause
   log.error('an attempt failed in a way that nobody foresaw', describeError(cause))

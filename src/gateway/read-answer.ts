@@ -10,6 +10,7 @@ import { classifyRefusal, cutSecret } from '../providers/classify-refusal.ts'
 import { connectionError } from '../providers/connection-error.ts'
 import { decodedBody, responseHeaders } from '../providers/upstream-fetch.ts'
 import type { AnswerReader, UpstreamResponse } from '../providers/upstream-response.ts'
+import type { StopSignal } from '../stop-signal.ts'
 import type { Deadline } from './deadline.ts'
 
 export type Answer = WholeAnswer | StreamedAnswer
@@ -40,7 +41,7 @@ export interface AnswerParts {
   /** See Refusal.isEchoed. */
   readonly isEchoed: (phrase: string) => boolean
   readonly model: string
-  readonly signal: AbortSignal
+  readonly signal: StopSignal
   readonly deadline: Deadline
   /** Silence allowed once the answer has begun. */
   readonly idleMs: number

@@ -1,8 +1,9 @@
 /** What a failure of a connection is called. */
 import { UpstreamError } from '../errors.ts'
+import type { StopSignal } from '../stop-signal.ts'
 
 /** Names a failure of a request or of reading its body: the signal's reason where that says it, else UpstreamError `unreachable`. */
-export function connectionError(cause: unknown, signal: AbortSignal): UpstreamError {
+export function connectionError(cause: unknown, signal: StopSignal): UpstreamError {
   if (signal.aborted && signal.reason instanceof UpstreamError) return signal.reason
   if (cause instanceof UpstreamError) return cause
   const code = connectionErrorCode(cause)

@@ -9,6 +9,7 @@
  */
 import { isIP } from 'node:net'
 import type { Socket, SocketHandler } from 'bun'
+import type { StopSignal } from '../stop-signal.ts'
 import { type AnswerFeed, createAnswer } from './http-answer.ts'
 import type { AnswerHead } from './http-answer-head.ts'
 import { createAnswerParser } from './http-answer-parser.ts'
@@ -26,7 +27,7 @@ export interface Exchange {
   readonly body: readonly Uint8Array[]
   readonly isHeadRequest: boolean
   /** Breaks the exchange off wherever it stands. */
-  readonly signal: AbortSignal
+  readonly signal: StopSignal
   /** The head has come. Called at most once, and then not `failed`. */
   answered(response: UpstreamResponse): void
   /** `isUnanswered`: it was the connection that ended, before a byte of an answer. */

@@ -1,4 +1,6 @@
 /** How a request is spelt in HTTP/1.1 (RFC 9112). What does not belong into a head is refused, so that nobody can write a second one. */
+
+import type { StopSignal } from '../stop-signal.ts'
 import { version } from '../version.ts'
 
 export interface HttpRequest {
@@ -8,7 +10,7 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string>>
   /** In pieces, as they lie; null: none. They must not change until the answer is over. */
   readonly body: readonly Uint8Array[] | null
-  readonly signal: AbortSignal
+  readonly signal: StopSignal
   /** Doing it twice is as good as once. Where it is not said: what the method says. */
   readonly isRepeatable?: boolean | undefined
 }

@@ -1,6 +1,7 @@
 /** The interface between the gateway and an upstream service, and the values that cross it. */
 import type { ClientKey, Credential, Target } from '../domain.ts'
 import type { RequestView } from '../formats/openai.ts'
+import type { StopSignal } from '../stop-signal.ts'
 import type { UpstreamResponse } from './upstream-response.ts'
 
 /** Adapter to one upstream service. Answers are always in OpenAI's wire format; failures are thrown as UpstreamError. */
@@ -12,9 +13,9 @@ export interface Provider {
   chat(call: Call, attempt: Attempt): Promise<UpstreamResponse>
   /** Passes a request on as it is. Absent where the upstream does not speak OpenAI. */
   forward?(call: Call, attempt: Attempt): Promise<UpstreamResponse>
-  listModels(credential: Credential, signal: AbortSignal): Promise<Model[]>
+  listModels(credential: Credential, signal: StopSignal): Promise<Model[]>
   /** Whether a credential works: a check of our own, no client's request. Throws when it cannot be told. */
-  recheck(credential: Credential, signal: AbortSignal): Promise<boolean>
+  recheck(credential: Credential, signal: StopSignal): Promise<boolean>
   /** Gives up pooled connections, when a reload has replaced the provider. */
   close(): void
   /** When the program stops, after `close`: resolves soon, when nothing goes on in its name any more. Absent where nothing outlives a call. */
@@ -48,7 +49,7 @@ export interface Attempt {
   /** From 1. */
   readonly number: number
   /** Fires when the client leaves or a deadline passes; its reason is the UpstreamError to throw. */
-  readonly signal: AbortSignal
+  readonly signal: StopSignal
   /** Whether upstream may be asked again for what it may have done already. */
   readonly isRepeatable?: boolean
   /** Set by the provider: it asked for a usage chunk that the client did not ask for. */

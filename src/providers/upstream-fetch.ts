@@ -2,6 +2,8 @@
  * A request towards an upstream, by whatever way leads there: header hygiene, no redirects, failures named. Deadlines are the caller's:
  * they are in the attempt's signal, whose reason is the error to throw. What a status means is the provider's business.
  */
+
+import { type StopSignal, toAbortSignal } from '../stop-signal.ts'
 import { connectionError } from './connection-error.ts'
 import type { Connections } from './connections.ts'
 import type { HttpRequest } from './http-request.ts'
@@ -28,7 +30,7 @@ function fetchOptions({ method, headers, body, signal }: HttpRequest): BunFetchR
     method,
     headers,
     body: body === null ? null : Buffer.concat(body),
-    signal,
+    signal: toAbortSignal(signal),
     redirect: 'manual',
     // Bytes pass as upstream sent them; this also leaves out `accept-encoding`.
     decompress: false,
@@ -67,7 +69,7 @@ const maxTries = 60
 export async function readBounded(
   response: UpstreamResponse,
   maxBytes: number,
-  signal: AbortSignal,
+  signal: StopSignal,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const reader = decodedBody(response)?.getReader()
   if (reader === undefined) return new Uint8Array()

@@ -4,13 +4,14 @@
  */
 import { createParser } from 'eventsource-parser'
 import { UpstreamError } from '../../errors.ts'
+import type { StopSignal } from '../../stop-signal.ts'
 import { type AnswerEnd, type AnswerSource, createAnswerSource, type Step } from '../text-tools/answer-source.ts'
 import type { UpstreamResponse } from '../upstream-response.ts'
 import { createEventReader, readWholeAnswer, type StreamEnd } from './read-events.ts'
 import { parsed, readText } from './send-request.ts'
 
 export interface SourceOptions {
-  readonly signal: AbortSignal
+  readonly signal: StopSignal
   /** The limit that was sent upstream; null: none was. */
   readonly maxTokens: number | null
   readonly readError: (text: string) => UpstreamError

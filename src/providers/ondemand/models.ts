@@ -10,6 +10,7 @@ import type { Clock } from '../../clock.ts'
 import type { Credential, OndemandProviderConfig } from '../../domain.ts'
 import { UpstreamError } from '../../errors.ts'
 import { isRecord } from '../../formats/is-record.ts'
+import type { StopSignal } from '../../stop-signal.ts'
 import type { Model } from '../provider.ts'
 import type { UpstreamResponse } from '../upstream-response.ts'
 import type { Authorized } from './authorized.ts'
@@ -36,15 +37,12 @@ interface CatalogueState {
 
 export interface Models {
   /** Null: there is no such model. */
-  resolve(name: string, wish: { credential: Credential; signal: AbortSignal }): Promise<string | null>
+  resolve(name: string, wish: { credential: Credential; signal: StopSignal }): Promise<string | null>
   /** Reasoning efforts of an endpoint; empty when it knows none, or nothing is known of it. */
-  reasoningEfforts(
-    endpointId: string,
-    wish: { credential: Credential; signal: AbortSignal },
-  ): Promise<readonly string[]>
-  list(wish: { credential: Credential; signal: AbortSignal }): Promise<Model[]>
+  reasoningEfforts(endpointId: string, wish: { credential: Credential; signal: StopSignal }): Promise<readonly string[]>
+  list(wish: { credential: Credential; signal: StopSignal }): Promise<Model[]>
   /** The catalogue call with this key, whatever is known already: it shows whether the key works. Throws UpstreamError. */
-  ask(credential: Credential, signal: AbortSignal): Promise<UpstreamResponse>
+  ask(credential: Credential, signal: StopSignal): Promise<UpstreamResponse>
   /** A call has shown that the catalogue is out of date. */
   forget(): void
 }
@@ -72,7 +70,7 @@ export function createModels(parts: ModelsParts): Models {
     return known
   }
 
-  async function catalogue(wish: { credential: Credential; signal: AbortSignal }): Promise<readonly Endpoint[]> {
+  async function catalogue(wish: { credential: Credential; signal: StopSignal }): Promise<readonly Endpoint[]> {
     const state = stateOf()
     if (state.freshUntil <= clock.now()) {
       state.underWay ??= fetchCatalogue(wish.credential, state).finally(() => {
@@ -96,7 +94,7 @@ export function createModels(parts: ModelsParts): Models {
   }
 
   /** Null: it is closed to us. The list is known to open to keys; with an account it is worth one try, but no sign-in. */
-  async function openCatalogue(credential: Credential, signal: AbortSignal): Promise<UpstreamResponse | null> {
+  async function openCatalogue(credential: Credential, signal: StopSignal): Promise<UpstreamResponse | null> {
     const key = credential.kind === 'key' ? credential : config.credentials.find((one) => one.kind === 'key')
     if (key !== undefined) return ask(key, signal)
     const token = parts.signIn.known(credential)
@@ -115,7 +113,7 @@ export function createModels(parts: ModelsParts): Models {
     return null
   }
 
-  function ask(credential: Credential, signal: AbortSignal): Promise<UpstreamResponse> {
+  function ask(credential: Credential, signal: StopSignal): Promise<UpstreamResponse> {
     const request = {
       method: 'GET' as const,
       base: 'config' as const,

@@ -5,6 +5,7 @@
 import type { Clock } from '../../clock.ts'
 import type { OndemandProviderConfig } from '../../domain.ts'
 import { UpstreamError } from '../../errors.ts'
+import type { StopSignal } from '../../stop-signal.ts'
 import type { Attempt, Call, Provider } from '../provider.ts'
 import { answerStream, answerWhole } from '../text-tools/answer-call.ts'
 import { droppedHeader } from '../text-tools/find-unsupported.ts'
@@ -121,7 +122,7 @@ export function createOndemandProvider(
     }
   }
 
-  function query(session: Session, body: Record<string, unknown>, signal: AbortSignal): Promise<UpstreamResponse> {
+  function query(session: Session, body: Record<string, unknown>, signal: StopSignal): Promise<UpstreamResponse> {
     const path = `/sessions/${encodeURIComponent(session.id)}/query`
     const headers = { accept: 'text/event-stream' }
     return authorized.open(

@@ -5,6 +5,7 @@
 import type { Clock } from '../../clock.ts'
 import type { FailureKind, OndemandProviderConfig } from '../../domain.ts'
 import { UpstreamError } from '../../errors.ts'
+import type { StopSignal } from '../../stop-signal.ts'
 import { connectionError } from '../connection-error.ts'
 import { createConnections } from '../connections.ts'
 import { readBounded, upstreamFetch } from '../upstream-fetch.ts'
@@ -17,9 +18,9 @@ export interface OutgoingRequest {
   /** Sent as JSON; null: none. */
   readonly body: unknown
   /** Ends all tries at once. */
-  readonly signal: AbortSignal
+  readonly signal: StopSignal
   /** After it no other try is begun; one under way goes on. Default: `signal`. */
-  readonly patience?: AbortSignal | undefined
+  readonly patience?: StopSignal | undefined
   /** Of each try, its whole answer included, which is then read at once. Null: none, for a stream. */
   readonly deadlineMs: number | null
   /** Speaks for an account: then it looks like the web app. */
@@ -73,7 +74,7 @@ export function createRequests(
     }
   }
 
-  async function fetchOnce(request: OutgoingRequest, signal: AbortSignal): Promise<UpstreamResponse> {
+  async function fetchOnce(request: OutgoingRequest, signal: StopSignal): Promise<UpstreamResponse> {
     const { body, method, url } = request
     const headers = lowerCased({ ...config.headers, ...(request.isAccount ? config.accountHeaders : {}) })
     Object.assign(headers, request.headers)
@@ -126,7 +127,7 @@ export function createRequests(
   }
 }
 
-export async function readText(response: UpstreamResponse, signal: AbortSignal): Promise<string> {
+export async function readText(response: UpstreamResponse, signal: StopSignal): Promise<string> {
   try {
     return Buffer.from(await readBounded(response, maxAnswerBytes, signal)).toString('utf8')
   } catch (cause) {
@@ -150,7 +151,7 @@ export function parsed(text: string): unknown {
 }
 
 /** Waits for what others wait for too; the signal ends only this waiting. */
-export function raced<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+export function raced<T>(promise: Promise<T>, signal: StopSignal): Promise<T> {
   if (signal.aborted) {
     promise.catch(() => {})
     return Promise.reject(connectionError(signal.reason, signal))

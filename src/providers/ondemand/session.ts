@@ -10,13 +10,14 @@ import type { Clock } from '../../clock.ts'
 import type { Credential, OndemandProviderConfig } from '../../domain.ts'
 import { UpstreamError } from '../../errors.ts'
 import { isRecord } from '../../formats/is-record.ts'
+import type { StopSignal } from '../../stop-signal.ts'
 import type { Authorized } from './authorized.ts'
 import type { Background } from './background.ts'
 import { parsed, raced, readText } from './send-request.ts'
 
 export interface Sessions {
   /** A new one. Throws UpstreamError. */
-  create(credential: Credential, signal: AbortSignal): Promise<Session>
+  create(credential: Credential, signal: StopSignal): Promise<Session>
   /** The one that has heard exactly this conversation; null when there is none. It is the caller's alone until `keep` or `drop`. */
   take(conversation: string): Session | null
   /** Another call may go on with it. */
@@ -61,7 +62,7 @@ const deletionTries = 2
 const deletionPauseMs = 1000
 
 export function createSessions({ config, memory, clock, authorized, background }: SessionsParts): Sessions {
-  async function create(credential: Credential, patience: AbortSignal): Promise<Session> {
+  async function create(credential: Credential, patience: StopSignal): Promise<Session> {
     const { signal } = background
     const plugins = config.pluginField === 'omit' ? {} : { [config.pluginField]: config.plugins }
     const response = await authorized.open(

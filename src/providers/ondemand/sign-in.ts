@@ -7,6 +7,7 @@
 import type { Clock } from '../../clock.ts'
 import type { Credential, OndemandProviderConfig } from '../../domain.ts'
 import { UpstreamError } from '../../errors.ts'
+import type { StopSignal } from '../../stop-signal.ts'
 import type { AnswerHeaders } from '../upstream-response.ts'
 import { classifyRefusal } from './errors.ts'
 import { raced, type SendRequest } from './send-request.ts'
@@ -23,11 +24,11 @@ export interface Token {
 
 export interface SignIn {
   /** A token that is not about to expire. Throws UpstreamError. */
-  token(credential: Credential, signal: AbortSignal): Promise<Token>
+  token(credential: Credential, signal: StopSignal): Promise<Token>
   /** After a 401: another token than `used`, by `refresh` where that is possible, or signed in `anew`. */
-  renewed(credential: Credential, used: Token, wish: { how: 'refresh' | 'anew'; signal: AbortSignal }): Promise<Token>
+  renewed(credential: Credential, used: Token, wish: { how: 'refresh' | 'anew'; signal: StopSignal }): Promise<Token>
   /** A sign-in of our own. False: rejected. Throws when it cannot be told. */
-  check(credential: Credential, signal: AbortSignal): Promise<boolean>
+  check(credential: Credential, signal: StopSignal): Promise<boolean>
   /** What is known now, without asking anybody. */
   known(credential: Credential): Token | null
 }

@@ -2,6 +2,7 @@
 import type { Credential, OpenAiProviderConfig } from '../../domain.ts'
 import { UpstreamError } from '../../errors.ts'
 import { cutByEdits, type Edit, findAllMembers } from '../../formats/json-members.ts'
+import type { StopSignal } from '../../stop-signal.ts'
 import { classifyRefusal, cutSecret, isWrittenIn } from '../classify-refusal.ts'
 import { createConnections } from '../connections.ts'
 import type { Attempt, Call, Model, Provider } from '../provider.ts'
@@ -56,7 +57,7 @@ export function createOpenAiProvider(config: OpenAiProviderConfig): Provider {
     )
   }
 
-  async function getModels(credential: Credential, signal: AbortSignal): Promise<UpstreamResponse> {
+  async function getModels(credential: Credential, signal: StopSignal): Promise<UpstreamResponse> {
     return request(modelsUrl, 'GET', {
       attempt: { credential, signal },
       headers: { accept: 'application/json', ...ownHeaders },

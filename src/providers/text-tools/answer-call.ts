@@ -4,6 +4,7 @@
  */
 import { UpstreamError } from '../../errors.ts'
 import { errorBody } from '../../formats/openai.ts'
+import type { StopSignal } from '../../stop-signal.ts'
 import type { AnswerEnd, AnswerSource, Step } from './answer-source.ts'
 import { type AnswerFacts, createAnswerAssembler, createAnswerWriter } from './write-answer.ts'
 
@@ -13,7 +14,7 @@ export interface AnswerParts {
   readonly release: (answer: string | null) => void
   readonly facts: AnswerFacts
   readonly headers: Readonly<Record<string, string>>
-  readonly signal: AbortSignal
+  readonly signal: StopSignal
   readonly readError: (text: string) => UpstreamError
 }
 

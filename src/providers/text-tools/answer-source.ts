@@ -4,6 +4,7 @@
  */
 import type { Usage } from '../../domain.ts'
 import type { UpstreamError } from '../../errors.ts'
+import type { StopSignal } from '../../stop-signal.ts'
 import { connectionError } from '../connection-error.ts'
 import { decodedBody } from '../upstream-fetch.ts'
 import type { UpstreamResponse } from '../upstream-response.ts'
@@ -53,7 +54,7 @@ const drainMs = 1000
 /** `lingerMs`: how long a complete answer's connection may go on in silence before it is taken to be over; null: as long as it likes. */
 export function createAnswerSource(
   response: UpstreamResponse,
-  signal: AbortSignal,
+  signal: StopSignal,
   parts: { readonly reader: AnswerReader; readonly lingerMs: number | null },
 ): AnswerSource {
   const { reader, lingerMs } = parts
