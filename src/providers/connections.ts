@@ -4,9 +4,9 @@ import { createHttpClient, defaultLimits, type HttpClient } from './http-client.
 import { createProxy, type OutboundProxy } from './proxy.ts'
 
 export interface Connections {
-  /** Where no proxy and no HTTP/2 is asked for. */
+  /** For HTTP/1.1. */
   readonly client: HttpClient
-  /** For what the client cannot do. */
+  /** For HTTP/2, which the client does not speak. */
   readonly fetch: typeof fetch
   readonly isHttp2: boolean
   /** Null: none, whatever the environment says. */
@@ -21,8 +21,7 @@ export function createConnections(
   const { isHttp2, maxIdleSockets } = config
   const proxy = config.proxy === null ? null : createProxy(config.proxy)
   const client = createHttpClient({ ...defaultLimits, maxIdle: maxIdleSockets ?? defaultLimits.maxIdle })
-  // Behind a proxy always a pool of its own: so that a replaced proxy loses its idle connections with the provider.
-  const isOwnPool = proxy !== null || (isHttp2 && maxIdleSockets !== null)
+  const isOwnPool = isHttp2 && maxIdleSockets !== null
   const session = isOwnPool ? new Bun.FetchSession({ keepAlive: keepAliveOf(maxIdleSockets) }) : null
   return {
     client,

@@ -5,7 +5,7 @@
  */
 import { connectionError } from './connection-error.ts'
 import { type Connection, type Exchange, openConnection, type Route } from './http-connection.ts'
-import { type HttpRequest, readTarget, type Target, writeRequestHead } from './http-request.ts'
+import { type HttpRequest, readTarget, type Target, type Via, writeRequestHead } from './http-request.ts'
 import type { UpstreamResponse } from './upstream-response.ts'
 
 export interface HttpClient {
@@ -56,20 +56,24 @@ export function createHttpClient(limits: HttpClientLimits = defaultLimits): Http
   let timer: Timer | null = null
   let isClosed = false
 
-  function placeOf(url: string): Place {
-    const known = places.get(url)
+  function placeOf({ url, via }: HttpRequest): Place {
+    const way = wayOf(via)
+    const key = way + url
+    const known = places.get(key)
     if (known !== undefined) return known
     const target = readTarget(url)
-    const { hostname, port, isTls } = target
-    const origin = origins.get(target.origin) ?? {
-      route: { hostname, port, serverName: isTls ? hostname : null },
-      idle: [],
-    }
-    origins.set(target.origin, origin)
+    const origin = origins.get(way + target.origin) ?? { route: routeTo(target, via), idle: [] }
+    origins.set(way + target.origin, origin)
     const place = { target, origin }
-    if (places.size >= maxTargets) places.clear()
-    if (url.length <= maxTargetLength) places.set(url, place)
+    if (places.size >= maxTargets) forgetPlaces()
+    if (key.length <= maxTargetLength) places.set(key, place)
     return place
+  }
+
+  /** What leads nowhere any more, such as a socket that was taken away, goes with them. */
+  function forgetPlaces(): void {
+    places.clear()
+    for (const [key, { idle }] of origins) if (idle.length === 0) origins.delete(key)
   }
 
   function takeIdle({ idle }: Origin): Connection | null {
@@ -104,7 +108,9 @@ export function createHttpClient(limits: HttpClientLimits = defaultLimits): Http
         origin.idle.splice(origin.idle.lastIndexOf(closed), 1)
       },
     })
-    opening.set(connection, performance.now() + limits.connectMs)
+    // Behind a socket another connection is made, with a deadline of its own.
+    const connectMs = 'unix' in origin.route ? limits.connectMs * 2 : limits.connectMs
+    opening.set(connection, performance.now() + connectMs)
     startSweeping()
     return connection
   }
@@ -141,7 +147,7 @@ export function createHttpClient(limits: HttpClientLimits = defaultLimits): Http
     let exchange: Exchange
     try {
       if (signal.aborted) throw signal.reason
-      const { target, origin } = placeOf(request.url)
+      const { target, origin } = placeOf(request)
       const bodyBytes = body === null ? 0 : body.reduce((sum, piece) => sum + piece.byteLength, 0)
       exchange = {
         head: writeRequestHead(request, { target, bodyBytes, isKept: limits.maxIdle > 0 }),
@@ -172,6 +178,19 @@ export function createHttpClient(limits: HttpClientLimits = defaultLimits): Http
       closeIdle(Number.POSITIVE_INFINITY)
     },
   }
+}
+
+/** Empty for the straight one. */
+function wayOf(via: Via | undefined): string {
+  if (via === undefined) return ''
+  return via.kind === 'socket' ? `${via.path} ` : `${via.isTls} ${via.hostname} ${via.port} `
+}
+
+function routeTo({ hostname, port, isTls }: Target, via: Via | undefined): Route {
+  const serverName = isTls ? hostname : null
+  if (via === undefined) return { hostname, port, serverName }
+  if (via.kind === 'socket') return { unix: via.path, serverName }
+  return { hostname: via.hostname, port: via.port, serverName: via.isTls ? via.hostname : null }
 }
 
 /**

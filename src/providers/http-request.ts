@@ -13,7 +13,22 @@ export interface HttpRequest {
   readonly signal: StopSignal
   /** Doing it twice is as good as once. Where it is not said: what the method says. */
   readonly isRepeatable?: boolean | undefined
+  /** Default: straight to its address. */
+  readonly via?: Via
 }
+
+/** A way that is not the upstream's address: a socket that leads there, or a proxy that is sent the request itself. */
+export type Via =
+  | { readonly kind: 'socket'; readonly path: string }
+  | {
+      readonly kind: 'proxy'
+      /** Without brackets. */
+      readonly hostname: string
+      readonly port: number
+      readonly isTls: boolean
+      /** The header; null: none. */
+      readonly authorization: string | null
+    }
 
 /** Where a URL leads, as it is needed for each request. */
 export interface Target {
@@ -45,7 +60,7 @@ export function readTarget(text: string): Target {
 }
 
 export interface HeadParts {
-  readonly target: Pick<Target, 'host' | 'path'>
+  readonly target: Pick<Target, 'origin' | 'host' | 'path'>
   readonly bodyBytes: number
   /** Whether the connection may serve another request. */
   readonly isKept: boolean
@@ -55,7 +70,7 @@ const userAgent = `any2api/${version}`
 
 /** Latin1 text, one character a byte. Throws TypeError for what cannot stand in a head; its message names no value. */
 export function writeRequestHead(
-  { method, headers, body }: HttpRequest,
+  { method, headers, body, via }: HttpRequest,
   { target, bodyBytes, isKept }: HeadParts,
 ): string {
   if (!token.test(method) || method === 'CONNECT') throw new TypeError('no method for a request')
@@ -87,7 +102,9 @@ export function writeRequestHead(
   if (!hasUserAgent) text += `user-agent: ${userAgent}\r\n`
   if (body !== null || !bodyless.has(method)) text += `content-length: ${bodyBytes}\r\n`
   text += isKept ? 'connection: keep-alive\r\n' : 'connection: close\r\n'
-  return `${method} ${target.path} HTTP/1.1\r\nhost: ${host}\r\n${text}\r\n`
+  if (via?.kind !== 'proxy') return `${method} ${target.path} HTTP/1.1\r\nhost: ${host}\r\n${text}\r\n`
+  if (via.authorization !== null) text += `proxy-authorization: ${via.authorization}\r\n`
+  return `${method} ${target.origin}${target.path} HTTP/1.1\r\nhost: ${host}\r\n${text}\r\n`
 }
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/

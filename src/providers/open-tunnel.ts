@@ -108,14 +108,17 @@ async function askHttp(
 ): Promise<void> {
   const authority = `${isIP(target.host) === 6 ? `[${target.host}]` : target.host}:${target.port}`
   const lines = [`CONNECT ${authority} HTTP/1.1`, `Host: ${authority}`]
-  if (login !== null)
-    lines.push(`Proxy-Authorization: Basic ${Buffer.from(`${login.user}:${login.password}`).toString('base64')}`)
+  if (login !== null) lines.push(`Proxy-Authorization: ${basicAuthorization(login)}`)
   socket.write(`${lines.join('\r\n')}\r\n\r\n`)
   const head = await takeHead()
   const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1] ?? 0)
   if (status === 0) throw new TunnelError('proxy_protocol_error')
   if (status >= 200 && status < 300) return
   throw new TunnelError(codeOfStatus(status))
+}
+
+export function basicAuthorization({ user, password }: Login): string {
+  return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
 }
 
 /** A proxy's own refusal; with 5xx it says that it could not reach the upstream, or has trouble itself: which, nobody can tell. */

@@ -1,12 +1,14 @@
 /**
- * The proxy of one provider: which calls take it, what `fetch` is told, and which failures are the proxy's own, so that neither a
+ * The proxy of one provider: which calls take it, by which way they go, and which failures are the proxy's own, so that neither a
  * credential nor the upstream is blamed for them.
  */
 import type { ProxyConfig } from '../domain.ts'
 import { UpstreamError } from '../errors.ts'
 import { createBypass } from './bypass.ts'
-import { codeOfStatus, readProxyAddress } from './open-tunnel.ts'
+import type { Via } from './http-request.ts'
+import { basicAuthorization, codeOfStatus, readProxyAddress } from './open-tunnel.ts'
 import { createTunnelBridge } from './tunnel-bridge.ts'
+import type { UpstreamResponse } from './upstream-response.ts'
 
 export interface OutboundProxy {
   /** Null: this address is reached directly. Throws UpstreamError `proxy_failed`. */
@@ -16,11 +18,11 @@ export interface OutboundProxy {
 
 /** One way through a proxy. */
 export interface ProxyRoute {
-  readonly options: Pick<BunFetchRequestInit, 'proxy' | 'unix'>
-  /** The error to throw where what `fetch` threw is told by the way; null: it is not. */
+  readonly via: Via
+  /** The error to throw where what went wrong is told by the way; null: it is not. */
   failureOf(cause: unknown): UpstreamError | null
   /** The same for an answer that the proxy itself gave. */
-  refusalOf(response: Response): UpstreamError | null
+  refusalOf(response: Pick<UpstreamResponse, 'status'>): UpstreamError | null
   /** The way was not open at this moment, and nothing was sent: at once again. */
   isTooEarly(cause: unknown): boolean
 }
@@ -30,9 +32,14 @@ export function createProxy({ url, bypass }: ProxyConfig): OutboundProxy {
   const address = readProxyAddress(url)
   const isSocks = address.kind.startsWith('socks')
   const bridge = createTunnelBridge(address)
-  // Exceptions are ours to know: the runtime would add those of the environment.
   const plainRoute: ProxyRoute = {
-    options: { proxy: { url, respectNoProxy: false } },
+    via: {
+      kind: 'proxy',
+      hostname: address.host,
+      port: address.port,
+      isTls: address.kind === 'https',
+      authorization: address.login === null ? null : basicAuthorization(address.login),
+    },
     failureOf,
     refusalOf,
     isTooEarly: () => false,
@@ -52,7 +59,7 @@ export function createProxy({ url, bypass }: ProxyConfig): OutboundProxy {
       if (code === 'ENOENT') bridge.forget(unix)
       return code === 'ENOENT' || code === 'EAGAIN'
     }
-    return { options: { proxy: undefined, unix }, failureOf: tunnelFailure, refusalOf: () => null, isTooEarly }
+    return { via: { kind: 'socket', path: unix }, failureOf: tunnelFailure, refusalOf: () => null, isTooEarly }
   }
 
   return {
@@ -78,7 +85,7 @@ function failureOf(cause: unknown): UpstreamError | null {
 }
 
 /** Without a tunnel an answer of the proxy looks like one of the upstream; only this status is never the upstream's. */
-function refusalOf({ status }: Response): UpstreamError | null {
+function refusalOf({ status }: Pick<UpstreamResponse, 'status'>): UpstreamError | null {
   return status === 407 ? proxyError(codeOfStatus(status)) : null
 }
 

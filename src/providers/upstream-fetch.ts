@@ -6,6 +6,7 @@
 import { type StopSignal, toAbortSignal } from '../stop-signal.ts'
 import { connectionError } from './connection-error.ts'
 import type { Connections } from './connections.ts'
+import type { HttpClient } from './http-client.ts'
 import type { HttpRequest } from './http-request.ts'
 import type { OutboundProxy } from './proxy.ts'
 import type { AnswerBody, AnswerHeaders, AnswerReader, UpstreamResponse } from './upstream-response.ts'
@@ -13,43 +14,41 @@ import type { AnswerBody, AnswerHeaders, AnswerReader, UpstreamResponse } from '
 /** Any answer, whatever its status. Rejects with UpstreamError `unreachable` or `proxy_failed`, or the signal's reason. */
 export function upstreamFetch(request: HttpRequest, connections: Connections): Promise<UpstreamResponse> {
   if (connections.isHttp2) return fetchHttp2(request, connections)
-  if (connections.proxy !== null) return proxiedFetch(request, { connections, proxy: connections.proxy })
+  if (connections.proxy !== null) return proxiedFetch(request, { client: connections.client, proxy: connections.proxy })
   return connections.client.send(request)
 }
 
 async function fetchHttp2(request: HttpRequest, connections: Connections): Promise<Response> {
+  const { url, method, headers, body, signal } = request
   try {
-    return await connections.fetch(request.url, { ...fetchOptions(request), protocol: 'http2' })
+    return await connections.fetch(url, {
+      protocol: 'http2',
+      method,
+      headers,
+      body: body === null ? null : Buffer.concat(body),
+      signal: toAbortSignal(signal),
+      redirect: 'manual',
+      // Bytes pass as upstream sent them; this also leaves out `accept-encoding`.
+      decompress: false,
+      proxy: false,
+      // The runtime's own five minutes would cut what our deadlines allow.
+      timeout: false,
+    })
   } catch (cause) {
-    throw connectionError(cause, request.signal)
-  }
-}
-
-function fetchOptions({ method, headers, body, signal }: HttpRequest): BunFetchRequestInit {
-  return {
-    method,
-    headers,
-    body: body === null ? null : Buffer.concat(body),
-    signal: toAbortSignal(signal),
-    redirect: 'manual',
-    // Bytes pass as upstream sent them; this also leaves out `accept-encoding`.
-    decompress: false,
-    proxy: false,
-    // The runtime's own five minutes would cut what our deadlines allow.
-    timeout: false,
+    throw connectionError(cause, signal)
   }
 }
 
 async function proxiedFetch(
   request: HttpRequest,
-  { connections, proxy }: { readonly connections: Connections; readonly proxy: OutboundProxy },
+  { client, proxy }: { readonly client: HttpClient; readonly proxy: OutboundProxy },
 ): Promise<UpstreamResponse> {
   const { url, signal } = request
   for (let tries = 1; ; tries++) {
     const route = await proxy.routeTo(url)
-    if (route === null) return connections.client.send(request)
+    if (route === null) return client.send(request)
     try {
-      const response = await connections.fetch(url, { ...fetchOptions(request), ...route.options })
+      const response = await client.send({ ...request, via: route.via })
       const refusal = route.refusalOf(response)
       if (refusal === null) return response
       response.body?.cancel().catch(() => {})

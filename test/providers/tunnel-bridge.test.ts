@@ -110,7 +110,8 @@ test('a directory that somebody has removed is made anew', async () => {
     signal: new AbortController().signal,
   }
   const route = await proxy.routeTo(request.url)
-  rmSync(dirname(String(route?.options.unix)), { recursive: true })
+  const via = route?.via
+  rmSync(dirname(via?.kind === 'socket' ? via.path : ''), { recursive: true })
   const answer = await upstreamFetch(request, connections)
   expect(Buffer.from(await answer.bytes()).toString()).toBe('whole')
   proxy.close()
