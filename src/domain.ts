@@ -103,7 +103,7 @@ export interface ProviderConfigBase {
   /** Null: none, whatever the environment says. */
   readonly proxy: ProxyConfig | null
   readonly isHttp2: boolean
-  /** Bounds idle pooled connections, never calls; null: the runtime's default. */
+  /** Bounds idle pooled connections, never calls; null: 1024, with HTTP/2 the runtime's default. */
   readonly maxIdleSockets: number | null
 }
 

@@ -1,5 +1,5 @@
 /** The commands of the program, and the only file that touches the process. */
-import './relaunch.ts'
+
 import { check } from './commands/check.ts'
 import { parseCommandLine } from './commands/command-line.ts'
 import { demo } from './commands/demo.ts'
@@ -9,6 +9,7 @@ import { serve } from './commands/serve.ts'
 import { resetKeys, status } from './commands/status.ts'
 import type { Flags, Terminal } from './commands/terminal.ts'
 import { configSchema } from './config/schema.ts'
+import { liftRequestLimit } from './relaunch.ts'
 import { commit, version } from './version.ts'
 
 const help = `any2api ${version}: many upstream keys and accounts behind one OpenAI-compatible endpoint
@@ -131,6 +132,7 @@ function createTerminal(): Terminal {
     isInteractive: process.stdout.isTTY === true,
     print: createBoundedPrint(),
     printError: (text) => void process.stderr.write(text),
+    liftRequestLimit,
     onSignal(signal, listener) {
       if (!listeners.has(signal)) {
         process.on(signal, () => {

@@ -1,8 +1,8 @@
 /**
- * Imported first, for its effect: starts the program anew with the runtime's bound of 256 outgoing requests lifted. That bound
- * is read before any code runs, so setting it here would be too late; the process keeps its id where the system allows.
+ * Imported first, because of a variable that others read when they are imported. Starts the program anew where the runtime's bound of 256
+ * requests by `fetch` would count: that is read before any code runs, so setting it would be too late; the process keeps its id where
+ * the system allows.
  */
-import { parseLoosely } from './commands/command-line.ts'
 
 const limitName = 'BUN_CONFIG_MAX_HTTP_REQUESTS'
 /** The runtime's maximum. */
@@ -11,9 +11,10 @@ const limit = '65535'
 // Read by Elysia when it is imported: an error page with source code must not depend on a forgotten variable.
 Bun.env.NODE_ENV ??= 'production'
 
-const { command, isOnlyAsking } = parseLoosely(process.argv.slice(2))
-const isServing = (command === 'serve' || command === 'demo') && !isOnlyAsking
-if (isServing && process.env[limitName] === undefined) await relaunch()
+/** Returns only where the bound was lifted before. Nothing may be open yet. */
+export async function liftRequestLimit(): Promise<void> {
+  if (process.env[limitName] === undefined) await relaunch()
+}
 
 async function relaunch(): Promise<void> {
   const words = Bun.isStandaloneExecutable ? process.argv.slice(2) : [...process.execArgv, ...process.argv.slice(1)]

@@ -1,23 +1,12 @@
-/** The words of the command line: which command, which options. Imports nothing of the program, because it is read before all of it. */
+/** The words of the command line: which command, which options. */
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 
 /** Throws TypeError for what is not an option, with a message for the user. */
 export function parseCommandLine(words: readonly string[]) {
   const { values, positionals } = parseArgs({ args: [...words], allowPositionals: true, options })
-  const [command = defaultCommand, ...rest] = positionals
+  const [command = 'serve', ...rest] = positionals
   return { flags: values, command, rest }
 }
-
-/** Takes anything; what is wrong with it is told later. `isOnlyAsking`: for help or the version. */
-export function parseLoosely(words: readonly string[]): { command: string; isOnlyAsking: boolean } {
-  const { values, positionals } = parseArgs({ args: [...words], allowPositionals: true, strict: false, options })
-  return {
-    command: positionals[0] ?? defaultCommand,
-    isOnlyAsking: values.help !== undefined || values.version !== undefined,
-  }
-}
-
-const defaultCommand = 'serve'
 
 const options = {
   config: { type: 'string' },

@@ -24,6 +24,7 @@ export async function serve(terminal: Terminal, flags: Flags): Promise<number> {
     return 2
   }
   const { config } = loaded
+  if (config.providers.some(({ isHttp2 }) => isHttp2)) await terminal.liftRequestLimit()
   const opened = openLog(config.log, terminal)
   try {
     return await run({ config, loaded, load, log: opened.log, terminal })

@@ -7,6 +7,8 @@ export interface Terminal {
   readonly isInteractive: boolean
   readonly print: (text: string) => void
   readonly printError: (text: string) => void
+  /** For HTTP/2 upstreams, before anything is open: the program may start anew. */
+  readonly liftRequestLimit: () => Promise<void>
   /** Calls back on each signal; the last registered listener counts. */
   readonly onSignal: (signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP', listener: () => void) => void
 }

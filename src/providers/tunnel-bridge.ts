@@ -1,6 +1,6 @@
 /**
- * Lets `fetch` use tunnels of our own: a socket in a directory that nobody else may enter, for each origin, and each connection to it is
- * joined to a tunnel through the proxy. TLS, pooling, streaming and aborts stay with `fetch`; what passes is not looked at.
+ * Lets the HTTP client use tunnels of our own: a socket in a directory that nobody else may enter, for each origin, and each connection to it is
+ * joined to a tunnel through the proxy. TLS, pooling, streaming and aborts stay with the client; what passes is not looked at.
  * Why not the runtime's own proxy support: it has no SOCKS (https://github.com/oven-sh/bun/issues/16812), and through CONNECT it reads on
  * without a bound when nobody takes the answer (seen with Bun 1.4.5: 2 GB in 3 s); over a Unix socket it waits.
  */

@@ -143,6 +143,7 @@ test('a log file that grows too large is rotated, and no line is lost', async ()
     printError: (text) => {
       throw new Error(text)
     },
+    liftRequestLimit: async () => {},
     onSignal: () => {},
   }
   const config = {
