@@ -37,16 +37,16 @@ const keyed = { parse: 1, spell: 0, decode: 2 }
  * of it comes at once. Answers are edited where the client's name of the model is another one.
  */
 const budgets = {
-  json: { request, answer: { parse: 0, spell: 0, decode: 1.2 } },
+  json: { request, answer: { parse: 0, spell: 0, decode: 0.2 } },
   editedJson: { request, answer: { parse: 0, spell: 0, decode: 1.2 } },
-  stream: { request, answer: { parse: 0.03, spell: 0, decode: 1.3 } },
-  editedStream: { request, answer: { parse: 0.03, spell: 0, decode: 2.3 } },
+  stream: { request, answer: { parse: 0.03, spell: 0, decode: 0.2 } },
+  editedStream: { request, answer: { parse: 0.03, spell: 0, decode: 1.2 } },
   // Neither a refusal nor an embedding repeats the words.
   unheard: { request, answer: { parse: 0, spell: 0, decode: 0 } },
-  keptJson: { request: keyed, answer: { parse: 1, spell: 0, decode: 3.2 } },
-  keptStream: { request: keyed, answer: { parse: 1.05, spell: 0.8, decode: 3.3 } },
-  jsonFromCache: { request: keyed, answer: { parse: 0, spell: 0, decode: 1 } },
-  streamFromCache: { request: keyed, answer: { parse: 1, spell: 1, decode: 3 } },
+  keptJson: { request: keyed, answer: { parse: 1, spell: 0, decode: 2.2 } },
+  keptStream: { request: keyed, answer: { parse: 1.05, spell: 0.8, decode: 2.2 } },
+  jsonFromCache: { request: keyed, answer: { parse: 0, spell: 0, decode: 0 } },
+  streamFromCache: { request: keyed, answer: { parse: 1, spell: 1, decode: 2 } },
 } satisfies Record<string, Budget>
 
 /** Characters of all other JSON that a call may parse: what the other threads say, small members of a body. */
