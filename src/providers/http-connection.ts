@@ -5,9 +5,9 @@
  * Of `Bun.connect` (Bun 1.4.5, tried): the bytes given to `data` are the callee's own, with and without TLS; with a `handshake`
  * handler nothing may be written before it, and a certificate that is not trusted closes the socket after it; while a socket is
  * paused its end is not told, a reset is; `terminate` calls `close` before it returns; a name with several addresses is tried at up
- * to four of them, and a connection that is being made can be neither stopped nor closed before it stands.
+ * to four of them; a connection that is being made can be neither stopped nor closed before it stands; an address is told to a TLS server
+ * like a name (`fetch` does not); and `end` of a TLS socket leaves it open until the other side ends it, too.
  */
-import { isIP } from 'node:net'
 import type { Socket, SocketHandler } from 'bun'
 import type { StopSignal } from '../stop-signal.ts'
 import { type AnswerFeed, createAnswer } from './http-answer.ts'
@@ -91,7 +91,7 @@ export function openConnection(route: Route, owner: ConnectionOwner): Connection
   const options =
     serverName === null
       ? { ...address, socket: plainHandlers, data: events }
-      : { ...address, socket: tlsHandlers, data: events, tls: tlsOptions(route) }
+      : { ...address, socket: tlsHandlers, data: events, tls: { serverName } }
   try {
     // Its types know either an address or a socket's path, not what may be both.
     Bun.connect(options as Bun.TCPSocketConnectOptions<Events>).catch(events.onClose)
@@ -99,12 +99,6 @@ export function openConnection(route: Route, owner: ConnectionOwner): Connection
     queueMicrotask(() => events.onClose(cause))
   }
   return connection
-}
-
-function tlsOptions(route: Route): { serverName: string } | true {
-  // An address is no name to be told to a server (RFC 6066); what a certificate is checked against is known without.
-  if ('hostname' in route && isIP(route.hostname) > 0) return true
-  return { serverName: route.serverName ?? '' }
 }
 
 function createConnection(owner: ConnectionOwner) {
@@ -134,6 +128,7 @@ function createConnection(owner: ConnectionOwner) {
     close() {
       socket?.end()
       shut()
+      socket?.terminate()
     },
     expire: () => lose(Object.assign(new Error('the connection took too long'), { code: 'ETIMEDOUT' })),
   }

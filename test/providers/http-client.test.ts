@@ -551,6 +551,27 @@ test('a certificate of NODE_EXTRA_CA_CERTS is trusted for its names, and connect
   expect(tls.connections()).toBe(2)
 })
 
+test('an idle TLS connection is closed, whatever its server does', async () => {
+  await using tls = await startRelay(
+    (socket) => {
+      socket.allowHalfOpen = true
+      socket.on('data', () => socket.write(answer))
+    },
+    { isTls: true },
+  )
+  const program = `
+    const { createHttpClient, defaultLimits } = await import(${JSON.stringify(require.resolve('../../src/providers/http-client.ts'))})
+    const client = createHttpClient({ ...defaultLimits, idleMs: 30 })
+    await client.send({ url: 'https://localhost:${tls.port}/', method: 'GET', headers: {}, body: null, signal: new AbortController().signal })
+    process.stdin.resume()`
+  const child = Bun.spawn([process.execPath, '-e', program], {
+    env: { ...process.env, NODE_EXTRA_CA_CERTS: certificateFile },
+    stdin: 'pipe',
+  })
+  await until(() => tls.connections() === 1 && tls.open() === 0)
+  child.kill()
+})
+
 test('a closed client keeps no connection, and what is under way goes on', async () => {
   await using upstream = await startRawUpstream((socket, { total }) =>
     total === 1 ? socket.write(answer) : writeInPieces(socket, [answer.slice(0, -1), 'i']),
