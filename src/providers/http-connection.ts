@@ -86,7 +86,7 @@ const probeAfterMs = 60_000
 const scratch = Buffer.allocUnsafe(64 * 1024)
 
 export function openConnection(route: Route, owner: ConnectionOwner): Connection {
-  const { connection, ...events } = createConnection(owner)
+  const { connection, ...events } = createConnection(owner, route.serverName !== null)
   const { serverName, ...address } = route
   const options =
     serverName === null
@@ -101,7 +101,7 @@ export function openConnection(route: Route, owner: ConnectionOwner): Connection
   return connection
 }
 
-function createConnection(owner: ConnectionOwner) {
+function createConnection(owner: ConnectionOwner, isTls: boolean) {
   let socket: Socket<Events> | null = null
   let state: 'opening' | 'open' | 'closed' = 'opening'
   let exchange: Exchange | null = null
@@ -126,9 +126,9 @@ function createConnection(owner: ConnectionOwner) {
       else if (state === 'closed') lose(connectionReset())
     },
     close() {
-      socket?.end()
       shut()
-      socket?.terminate()
+      if (isTls) socket?.terminate()
+      else socket?.end()
     },
     expire: () => lose(Object.assign(new Error('the connection took too long'), { code: 'ETIMEDOUT' })),
   }
