@@ -192,6 +192,14 @@ test('a connection is not used for longer than its server keeps it', async () =>
   expect(upstream.connections.length).toBe(2)
 })
 
+test('a connection is closed before its server would do so', async () => {
+  const kept = 'HTTP/1.1 200 OK\r\nkeep-alive: timeout=2\r\ncontent-length: 0\r\n\r\n'
+  await using upstream = await startRawUpstream((socket) => socket.write(kept))
+  using client = startClient()
+  await client.send(get(upstream))
+  await upstream.connections[0]?.gone
+})
+
 for (const [name, text] of Object.entries({
   'asks to be closed': `HTTP/1.1 200 OK\r\nConnection: x, Close\r\ncontent-length: 2\r\n\r\nhi`,
   'is of HTTP/1.0': `HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nhi`,
@@ -300,6 +308,17 @@ for (const [name, { request, ending, result, requests }] of Object.entries<Stale
     expect(upstream.requests.length).toBe(requests)
   })
 }
+
+test('what is sent again goes over a new connection, not over another that may be closed, too', async () => {
+  await using upstream = await startRawUpstream((socket, { number }) => {
+    if (number === 1) setTimeout(() => socket.write(answer), 10)
+    else socket.end()
+  })
+  using client = startClient()
+  await Promise.all(Array.from({ length: 3 }, () => client.send(get(upstream))))
+  expect(await outcome(client.send(get(upstream)))).toBe('hi')
+  expect(upstream.requests.length).toBe(5)
+})
 
 test('a second failure is not tried again, nor that of a new connection', async () => {
   await using upstream = await startRawUpstream((socket, { total }) =>
@@ -414,7 +433,8 @@ test('an abort while a connection is made leaves none behind', async () => {
   controller.abort(left)
   expect(sent).rejects.toBe(left)
   expect(client.send(get(upstream, { signal: controller.signal }))).rejects.toBe(left)
-  await until(() => upstream.connections.every(({ socket }) => socket.destroyed))
+  await until(() => upstream.connections.length === 1)
+  await upstream.connections[0]?.gone
   expect(upstream.requests).toEqual([])
 })
 
