@@ -252,19 +252,24 @@ function isUsageChunk(event: string): boolean {
 const doneMark = Buffer.from('[DONE]')
 const finishName = Buffer.from('"finish_reason"')
 
-/** Chat streams end with `[DONE]`, some only with the reasons why their choices are finished. */
+/** Chat streams end with `[DONE]`, some only with the reasons why their choices are finished: what goes on after them for long has not ended. */
 function createFinishWatch(choices: number) {
   let finished = 0
+  let bytesBehind = 0
   let isDone = false
   return {
     push(events: Buffer) {
-      if (isDone || finished >= choices) return
+      if (isDone) return
       isDone = hasDone(events)
       if (isDone) return
-      for (let at = events.indexOf(finishName); at >= 0; at = events.indexOf(finishName, at + finishName.byteLength))
-        if (isTextNext(events, at + finishName.byteLength)) finished++
+      bytesBehind += events.byteLength
+      for (let at = events.indexOf(finishName); at >= 0; at = events.indexOf(finishName, at + finishName.byteLength)) {
+        if (!isTextNext(events, at + finishName.byteLength)) continue
+        finished++
+        bytesBehind = events.byteLength - at
+      }
     },
-    isSeen: () => isDone || finished >= choices,
+    isSeen: () => isDone || (finished >= choices && bytesBehind <= tailBytes),
   }
 }
 
@@ -276,11 +281,11 @@ function hasDone(events: Buffer): boolean {
   return false
 }
 
-/** Whether a member's value, after its name, is a string. */
+/** Whether a member's value, after its name, is a string. Some upstreams have an empty one where others have `null`. */
 function isTextNext(events: Buffer, nameEnd: number): boolean {
   let position = nameEnd
   while (isSpaceOrColon(events[position])) position++
-  return events[position] === 0x22
+  return events[position] === 0x22 && events[position + 1] !== 0x22
 }
 
 function isSpaceOrColon(byte: number | undefined): boolean {

@@ -185,6 +185,16 @@ describe('how a stream ended', () => {
       { isComplete: false, hasError: false },
     ],
     [
+      'with an empty finish reason in every event',
+      [`data: ${chunkOf('"delta":{"content":"a"},"finish_reason":""')}`],
+      { isComplete: false, hasError: false },
+    ],
+    [
+      'that goes on for long after a finish reason',
+      [`data: ${finish}`, ...Array.from({ length: 200 }, () => `data: ${word}`)],
+      { isComplete: false, hasError: false },
+    ],
+    [
       'with a null finish reason',
       [`data: ${chunkOf('"delta":{"content":"a"},"finish_reason":null')}`],
       { isComplete: false, hasError: false },
