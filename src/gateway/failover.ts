@@ -214,7 +214,6 @@ async function tryOnce(one: Try): Promise<Served | UpstreamError> {
     credential,
     number: progress.attempts,
     signal: controller.signal,
-    isRepeatable: plan.isRepeatable,
     isUsageAsked: false,
   }
   let isOver = false

@@ -31,9 +31,6 @@ const safetySeconds = 1
 /** Of addresses whose parts are remembered. */
 const maxTargets = 512
 const maxTargetLength = 2048
-/** See `mayRepeat`. */
-const repeatWithinMs = 500
-const repeatableMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
 interface Origin {
   readonly route: Route
@@ -143,7 +140,6 @@ export function createHttpClient(limits: HttpClientLimits = defaultLimits): Http
   ) {
     const { signal, body } = request
     let connection: Connection | null
-    let sentMs = 0
     let exchange: Exchange
     try {
       if (signal.aborted) throw signal.reason
@@ -156,15 +152,13 @@ export function createHttpClient(limits: HttpClientLimits = defaultLimits): Http
         signal,
         answered: resolve,
         failed(cause, isUnanswered) {
-          if (!isUnanswered || connection?.isReused !== true || !mayRepeat(request, performance.now() - sentMs))
+          if (!isUnanswered || connection?.isReused !== true || !isOnlyRead(request))
             return reject(connectionError(cause, signal))
           connection = open(origin)
           connection.run(exchange)
         },
       }
-      connection = takeIdle(origin)
-      if (connection === null) connection = open(origin)
-      else sentMs = performance.now()
+      connection = takeIdle(origin) ?? open(origin)
     } catch (cause) {
       return reject(connectionError(cause, signal))
     }
@@ -194,13 +188,10 @@ function routeTo({ hostname, port, isTls }: Target, via: Via | undefined): Route
 }
 
 /**
- * Whether a request is sent again, once and over a new connection, when one that had served before ended without a byte of an answer.
- * Mostly the server had closed it because it was idle, just as the request was on its way, and never saw it. What may be done twice
- * is sent again in any case. For the rest nobody can tell for certain; so only what the gateway would try again anyway
- * (`isRepeatable`), and only when the end came about as fast as a packet travels: no answer has been worked on by then. (nginx and
- * undici never send POST again, nor does the runtime's `fetch`; browsers do.)
+ * What is sent again, once and over a new connection, when one that had served before ended without a byte of an answer. Mostly the
+ * server had closed it because it was idle, and never saw the request; but nobody can tell, and a call that reached the upstream twice
+ * must stand as two attempts in its record. So the rest is left to the attempt loop, as by nginx, undici and the runtime's `fetch`.
  */
-function mayRepeat({ method, isRepeatable }: HttpRequest, afterMs: number): boolean {
-  if (repeatableMethods.has(method)) return isRepeatable !== false || method === 'GET' || method === 'HEAD'
-  return isRepeatable === true && afterMs <= repeatWithinMs
+function isOnlyRead({ method }: HttpRequest): boolean {
+  return method === 'GET' || method === 'HEAD'
 }

@@ -11,8 +11,6 @@ export interface HttpRequest {
   /** In pieces, as they lie; null: none. They must not change until the answer is over. */
   readonly body: readonly Uint8Array[] | null
   readonly signal: StopSignal
-  /** Doing it twice is as good as once. Where it is not said: what the method says. */
-  readonly isRepeatable?: boolean | undefined
   /** Default: straight to its address. */
   readonly via?: Via
 }

@@ -50,8 +50,6 @@ export interface Attempt {
   readonly number: number
   /** Fires when the client leaves or a deadline passes; its reason is the UpstreamError to throw. */
   readonly signal: StopSignal
-  /** Whether upstream may be asked again for what it may have done already. */
-  readonly isRepeatable?: boolean
   /** Set by the provider: it asked for a usage chunk that the client did not ask for. */
   isUsageAsked: boolean
 }

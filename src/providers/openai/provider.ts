@@ -41,7 +41,7 @@ export function createOpenAiProvider(config: OpenAiProviderConfig): Provider {
     url: string,
     method: string,
     parts: {
-      attempt: Pick<Attempt, 'credential' | 'signal'> & Partial<Pick<Attempt, 'isRepeatable'>>
+      attempt: Pick<Attempt, 'credential' | 'signal'>
       /** The caller's own object: the authorization is put into it. */
       headers: Record<string, string>
       body: readonly Uint8Array[] | null
@@ -51,10 +51,7 @@ export function createOpenAiProvider(config: OpenAiProviderConfig): Provider {
     const { credential, signal } = parts.attempt
     const secret = credential.reveal()
     if (secret !== '') headers.authorization = `Bearer ${secret}`
-    return upstreamFetch(
-      { url, method, headers, body: parts.body, signal, isRepeatable: parts.attempt.isRepeatable },
-      connections,
-    )
+    return upstreamFetch({ url, method, headers, body: parts.body, signal }, connections)
   }
 
   async function getModels(credential: Credential, signal: StopSignal): Promise<UpstreamResponse> {
