@@ -8,7 +8,8 @@ export function text(value: string): string {
   return value.length <= maxTextLength && value.isWellFormed() ? value : value.slice(0, maxTextLength).toWellFormed()
 }
 
-/** One strange number must not make a whole batch fail. */
+/** One strange number must not make a whole batch fail, nor a few of them a sum. */
 export function integer(value: number): number {
-  return Number.isFinite(value) ? Math.round(value) : 0
+  if (!Number.isFinite(value)) return 0
+  return Math.min(Math.max(Math.round(value), Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER)
 }

@@ -4,10 +4,11 @@ import { accessSync, closeSync, mkdirSync, constants as modes, openSync, statSyn
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import initial from './migrations/0001-initial.sql' with { type: 'text' }
+import unfoldedCalls from './migrations/0002-unfolded-calls.sql' with { type: 'text' }
 import { StoreError } from './store-error.ts'
 
 /** Each brings the database from the version before, its position in this list, to the next. */
-const migrations = [initial]
+const migrations = [initial, unfoldedCalls]
 export const schemaVersion = migrations.length
 
 export interface ConnectionOptions {

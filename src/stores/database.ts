@@ -5,7 +5,7 @@ import { integer, text } from './column-values.ts'
 import { openConnection, sqliteCode } from './connection.ts'
 import { createLocalTime } from './local-time.ts'
 import { createNames } from './names.ts'
-import { createRequestRows } from './request-rows.ts'
+import { createRequestRows, firstSequence } from './request-rows.ts'
 import { createStatistics } from './statistics.ts'
 import type {
   ImportedTotals,
@@ -34,7 +34,14 @@ export interface DatabaseOptions {
 
 /** Every method throws StoreError or SQLiteError, and a write that throws has changed nothing. */
 export interface StoreDatabase {
+  /** Rows are in the file then, totals in memory and in a list of what has to be added up. Only a gateway records calls. */
   write(batch: WriteBatch): void
+  /** Writes the totals: what is not folded when the process is killed is folded by the next one. */
+  fold(): void
+  /** Different groups of calls (hour, model, provider, credential, client) whose totals are in memory: whoever writes keeps them few. */
+  unfoldedGroups(): number
+  /** Gives up totals that can never be written; returns of how many calls. */
+  dropUnfolded(): number
   blacklist(): BlacklistEntry[]
   pins(): Pin[]
   keys(): StoredKey[]
@@ -43,8 +50,6 @@ export interface StoreDatabase {
   /** `now`: Unix milliseconds. */
   totals(now: number): StatsTotals
   rangeStats(query: StatsQuery): RangeStats
-  /** Histograms are written less often than the rest: what the last second has added would be lost in a crash. Never throws. */
-  tryToWriteTimings(): void
   /** False, and nothing is changed, when the totals of this source were added before. */
   importTotals(totals: ImportedTotals): boolean
   /** `now`: Unix milliseconds. */
@@ -81,8 +86,6 @@ export type StateChange =
 
 /** File of the database inside the data directory. */
 export const databaseFileName = 'any2api.db'
-
-const timingsEveryMs = 1000
 
 /** `path` may be `:memory:`. Throws StoreError `locked`, `damaged`, `newer` or `unusable`, and has then changed nothing. */
 export function openDatabase(path: string, options: DatabaseOptions): StoreDatabase {
@@ -122,13 +125,18 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
   const deleteKey = prepare<unknown, [string]>('DELETE FROM keys WHERE name = ?')
   const selectKeys = prepare<KeyRow, []>('SELECT * FROM keys ORDER BY created_at, name')
   const markOnce = prepare<unknown, [string, string]>('INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)')
+  const putUnfolded = prepare<unknown, [Uint8Array]>('INSERT INTO unfolded_calls (sequences) VALUES (?)')
+  const selectUnfolded = prepare<{ sequences: Uint8Array }, []>('SELECT sequences FROM unfolded_calls')
+  const clearUnfolded = prepare<unknown, []>('DELETE FROM unfolded_calls')
   const dataVersion = prepare<{ data_version: number }, []>('PRAGMA data_version')
 
   const pageCount = prepare<{ page_count: number }, []>('PRAGMA page_count')
   const freeCount = prepare<{ freelist_count: number }, []>('PRAGMA freelist_count')
   const pageBytes = sqlite.query<{ page_size: number }, []>('PRAGMA page_size').get()?.page_size ?? 4096
 
-  let timingsWrittenAt = performance.now()
+  /** Of the calls that are not folded; their rows have to stay. */
+  let oldestUnfolded = Number.POSITIVE_INFINITY
+  if (options.role === 'gateway') readUnfolded()
 
   function inTransaction(work: () => void): void {
     begin.run()
@@ -144,18 +152,49 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
     }
   }
 
-  function writeTimings(): void {
-    totals.writeTimings()
-    timingsWrittenAt = performance.now()
+  /** Those of a process that was killed. Only read, so that a disk in trouble keeps nobody from starting. */
+  function readUnfolded(): void {
+    for (const { sequences } of selectUnfolded.iterate()) {
+      const numbers = new Float64Array(sequences.slice().buffer)
+      const found = Array.from(numbers, rows.find).filter((record) => record !== null)
+      count(found, numbers)
+    }
   }
 
-  function tryToWriteTimings(): void {
-    if (!totals.hasUnwrittenTimings()) return
+  function count(records: readonly UsageRecord[], sequences: Float64Array): void {
+    totals.count(records)
+    for (const sequence of sequences) oldestUnfolded = Math.min(oldestUnfolded, sequence)
+  }
+
+  function fold(): void {
+    if (totals.unfolded().size === 0) return
+    inTransaction(() => {
+      totals.fold()
+      clearUnfolded.run()
+    })
+    forgetUnfolded()
+  }
+
+  function forgetUnfolded(): void {
+    totals.dropUnfolded()
+    oldestUnfolded = Number.POSITIVE_INFINITY
+  }
+
+  /** Before a question of totals: while the disk is in trouble its answer is that of before. */
+  function tryToFold(): void {
     try {
-      inTransaction(writeTimings)
+      fold()
     } catch {
-      // A disk in trouble: the next write of calls says so.
+      // Tried again, and reported, by those who call `fold`.
     }
+  }
+
+  /** Rows that are in no total yet stay until they are. */
+  function deleteBelow(sequence: number, limit: number): number {
+    const deleted = rows.deleteBelow(Math.min(sequence, oldestUnfolded), limit)
+    if (deleted === limit || oldestUnfolded >= sequence) return deleted
+    fold()
+    return deleted + rows.deleteBelow(sequence, limit - deleted)
   }
 
   function apply(change: StateChange): void {
@@ -172,13 +211,23 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
   }
 
   return {
-    write: ({ records, changes }) =>
+    write({ records, changes }) {
+      const sequences = new Float64Array(records.length)
       inTransaction(() => {
-        for (const record of records) rows.insert(record)
-        totals.count(records)
-        if (performance.now() - timingsWrittenAt > timingsEveryMs) writeTimings()
+        for (const [index, record] of records.entries()) sequences[index] = rows.insert(record)
+        if (records.length > 0) putUnfolded.run(new Uint8Array(sequences.buffer))
         for (const change of changes) apply(change)
-      }),
+      })
+      count(records, sequences)
+    },
+    fold,
+    unfoldedGroups: () => totals.unfolded().size,
+    dropUnfolded() {
+      const count = [...totals.unfolded().values()].reduce((sum, { sums }) => sum + sums.requests, 0)
+      clearUnfolded.run()
+      forgetUnfolded()
+      return count
+    },
 
     blacklist: () => selectBlacklist.all().map(fromBlacklistRow),
     pins: () => selectPins.all().map(fromPinRow),
@@ -195,13 +244,18 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
 
     revokeKey: (name) => deleteKey.run(name).changes > 0,
 
-    totals: statistics.totals,
+    totals(now) {
+      tryToFold()
+      return statistics.totals(now)
+    },
     rangeStats(query) {
-      tryToWriteTimings()
+      tryToFold()
       return statistics.range(query)
     },
-    tryToWriteTimings,
-    spending: statistics.spending,
+    spending(now) {
+      tryToFold()
+      return statistics.spending(now)
+    },
 
     importTotals(imported) {
       let isNew = false
@@ -213,8 +267,8 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
     },
 
     requests: rows.page,
-    deleteRequests: rows.deleteBefore,
-    deleteOldestRequests: rows.deleteOldest,
+    deleteRequests: ({ time, limit }) => deleteBelow(firstSequence(time), limit),
+    deleteOldestRequests: (limit) => deleteBelow(Number.MAX_SAFE_INTEGER, limit),
     deleteOldHours: totals.deleteOldHours,
 
     size() {
@@ -232,7 +286,7 @@ export function openDatabase(path: string, options: DatabaseOptions): StoreDatab
     isFileInPlace: connection.isFileInPlace,
 
     close() {
-      tryToWriteTimings()
+      tryToFold()
       // An unfinished statement would keep the file open, and with it the write-ahead log.
       for (const statement of statements) statement.finalize()
       for (const part of [rows, totals, names]) part.close()

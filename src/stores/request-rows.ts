@@ -6,12 +6,14 @@ import type { Names } from './names.ts'
 import type { RequestFilter, RequestPage } from './store.ts'
 
 export interface RequestRows {
-  insert(record: UsageRecord): void
+  /** Returns its sequence. */
+  insert(record: UsageRecord): number
+  /** Null where it is no longer there. */
+  find(sequence: number): UsageRecord | null
   /** Newest first by start. Reads for a bounded time: a page may be short although there are more. */
   page(filter: RequestFilter): RequestPage
-  /** Of the calls that began in these milliseconds. */
-  deleteBefore(before: { readonly time: number; readonly limit: number }): number
-  deleteOldest(limit: number): number
+  /** The oldest ones below a sequence, at most so many; returns how many. */
+  deleteBelow(sequence: number, limit: number): number
   close(): void
 }
 
@@ -95,6 +97,7 @@ export function createRequestRows(
   const lastOfMs = sqlite.prepare<{ last: number | null }, [number, number]>(
     'SELECT MAX(sequence) AS last FROM requests WHERE sequence BETWEEN ? AND ?',
   )
+  const selectOne = sqlite.prepare<Row, [number]>('SELECT * FROM requests WHERE sequence = ?')
   const newest = sqlite.prepare<{ last: number | null }, []>('SELECT MAX(sequence) AS last FROM requests')
   const oldest = sqlite.prepare<{ first: number | null }, []>('SELECT MIN(sequence) AS first FROM requests')
   const deleteOld = sqlite.prepare<unknown, [number, number]>(
@@ -103,7 +106,7 @@ export function createRequestRows(
   /** The next free place in a millisecond, as far as we have filled it ourselves. */
   const places = new Map<number, number>()
 
-  function insert(record: UsageRecord): void {
+  function insert(record: UsageRecord): number {
     const { usage } = record
     const isInserted = (sequence: number) =>
       insertRow.run(
@@ -132,8 +135,9 @@ export function createRequestRows(
       ).changes > 0
     let time = Math.min(Math.max(integer(record.time), 0), maxTime)
     for (let place = nextPlace(time); ; place = nextPlace(time)) {
+      const sequence = time * placesPerMs + place
       if (place >= placesPerMs) time += 1
-      else if (isInserted(time * placesPerMs + place)) return
+      else if (isInserted(sequence)) return sequence
       else places.set(time, placeAfterLast(time))
     }
   }
@@ -193,13 +197,21 @@ export function createRequestRows(
 
   return {
     insert,
+    find(sequence) {
+      const row = selectOne.get(sequence)
+      return row === null ? null : fromRow(row, names)
+    },
     page,
-    deleteBefore: ({ time, limit }) => deleteOld.run(Math.max(integer(time), 0) * placesPerMs, limit).changes,
-    deleteOldest: (limit) => deleteOld.run(Number.MAX_SAFE_INTEGER, limit).changes,
+    deleteBelow: (sequence, limit) => deleteOld.run(sequence, limit).changes,
     close() {
-      for (const statement of [insertRow, lastOfMs, newest, oldest, deleteOld]) statement.finalize()
+      for (const statement of [insertRow, lastOfMs, selectOne, newest, oldest, deleteOld]) statement.finalize()
     },
   }
+}
+
+/** Below all of calls that begin at this Unix millisecond. */
+export function firstSequence(time: number): number {
+  return Math.min(Math.max(integer(time), 0), maxTime) * placesPerMs
 }
 
 /** What `nextCursor` looks like. */

@@ -152,7 +152,13 @@ export function createStatistics(tables: TotalsTables, localTime: LocalTime): St
       end: Number.MAX_SAFE_INTEGER,
     }
     const sums = byName('client', {}, range) ?? new Map<string, Sums>()
-    return { startsAt, costsMicroUsd: Object.fromEntries([...sums].map(([name, one]) => [name, one.cost_micro_usd])) }
+    const costs = new Map([...sums].map(([name, one]) => [name, one.cost_micro_usd]))
+    // Budgets are exact even where these cannot be written.
+    for (const { names, time, sums } of tables.unfolded().values()) {
+      const isCounted = names.client !== '' && time / quarterHourMs >= range.start
+      if (isCounted) costs.set(names.client, (costs.get(names.client) ?? 0) + sums.cost_micro_usd)
+    }
+    return { startsAt, costsMicroUsd: Object.fromEntries(costs) }
   }
 
   const timeOf = ({ table }: PeriodRange, start: number) =>

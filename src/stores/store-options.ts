@@ -21,6 +21,10 @@ export interface StoreLimits {
   readonly maxQueuedRecords: number
   /** Records posted at once and written in one transaction. */
   readonly maxBatchRecords: number
+  /** How long totals are added up in memory before they are written, if nobody asks for them. */
+  readonly foldEveryMs: number
+  /** Groups of alike calls whose totals wait in memory; beyond it they are written at once. */
+  readonly maxUnfoldedGroups: number
   /** Records the Worker keeps while writes fail; beyond it the oldest are dropped and counted. */
   readonly maxFailedRecords: number
   /** How often failing writes are tried again. */
@@ -50,6 +54,8 @@ export const defaultStoreLimits: StoreLimits = {
   writeDelayMs: 50,
   maxQueuedRecords: 100_000,
   maxBatchRecords: 1000,
+  foldEveryMs: 30_000,
+  maxUnfoldedGroups: 20_000,
   maxFailedRecords: 20_000,
   retryMs: 1000,
   questionMs: 10_000,

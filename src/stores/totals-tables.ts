@@ -7,10 +7,13 @@ import { addHistogram, type LogHistogram, observe, readHistograms, writeHistogra
 import type { ImportedCounts, ImportedTotals, TotalsDimension } from './store.ts'
 
 export interface TotalsTables {
-  /** Histograms are written down by `writeTimings` only. */
+  /** Adds calls up in memory, where they stay through a transaction that fails. */
   count(records: readonly UsageRecord[]): void
-  writeTimings(): void
-  hasUnwrittenTimings(): boolean
+  /** What is in memory only, alike calls of one hour together. */
+  unfolded(): ReadonlyMap<string, UnfoldedCalls>
+  /** Adds that to the tables. It is `dropUnfolded` that ends its being in memory, after the transaction. */
+  fold(): void
+  dropUnfolded(): void
   addImported(totals: ImportedTotals): void
   /** Subjects of the smallest kind that knows these columns, narrowed to the filter; null: no kind does. */
   subjects(filter: SubjectFilter, by: TotalsDimension | null): Subject[] | null
@@ -91,10 +94,11 @@ function isSimple(subject: Readonly<Record<TotalsDimension, string | null>>): bo
 }
 
 /** What calls of one hour, alike in every column, add up to. */
-interface Group {
+export interface UnfoldedCalls {
   /** The names in one. */
   readonly key: string
   readonly names: Record<TotalsDimension, string>
+  /** When the hour began, in Unix milliseconds. */
   readonly time: number
   readonly sums: Sums
   readonly timings: Timings
@@ -145,9 +149,6 @@ export function createTotalsTables(sqlite: Database, { localTime, maxModels }: T
       `INSERT OR REPLACE INTO timings_by_${name} (subject, start, timings) VALUES (?, ?, ?)`,
     ),
     deleteTimings: prepare<unknown, [number, number]>(`DELETE FROM timings_by_${name} WHERE subject = ? AND start < ?`),
-    /** The last period's histograms of each subject, which the next batch adds to; `unwritten` are the subjects to write. */
-    latest: new Map<number, { readonly start: number; readonly timings: Timings }>(),
-    unwritten: new Set<number>(),
   })
   const tables = { day: period('day'), hour: period('hour') }
   const selectFirstDay = prepare<{ first: number | null }, [number]>(
@@ -157,6 +158,7 @@ export function createTotalsTables(sqlite: Database, { localTime, maxModels }: T
   const modelNames = new Set<string>()
   /** The subjects of each kind that calls of these names belong to. */
   const groupSubjects = new Map<string, Subject[]>()
+  const unfolded = new Map<string, UnfoldedCalls>()
   let cleanedSubjects = 0
   load()
 
@@ -164,11 +166,8 @@ export function createTotalsTables(sqlite: Database, { localTime, maxModels }: T
     for (const known of subjectsByKind) known.clear()
     modelNames.clear()
     groupSubjects.clear()
-    for (const { latest, unwritten } of [tables.day, tables.hour]) {
-      latest.clear()
-      unwritten.clear()
-    }
     for (const subject of selectSubjects.all()) keep(subject)
+    for (const { names } of unfolded.values()) modelNames.add(names.model)
   }
 
   function keep(subject: Subject): void {
@@ -198,12 +197,12 @@ export function createTotalsTables(sqlite: Database, { localTime, maxModels }: T
     return model
   }
 
-  /** Calls are added up by group, those by subject and hour, and those by day: each step has far less to add than the one before. */
-  function count(records: readonly UsageRecord[]): void {
+  /** Groups are added up by subject and hour, and those by day: each step has far less to add than the one before. */
+  function fold(): void {
     const hours = new Map<number, Addition>()
     const days = new Map<number, Addition>()
     const ever = new Map<number, Addition>()
-    for (const group of groupsOf(records)) {
+    for (const group of unfolded.values()) {
       const hour = Math.round(group.time / quarterHourMs)
       for (const subject of subjectsOf(group))
         merge(hours, { ...group, subject, start: hour, isTimed: isSimple(subject) })
@@ -219,7 +218,7 @@ export function createTotalsTables(sqlite: Database, { localTime, maxModels }: T
     write('hour', hours.values())
   }
 
-  function subjectsOf({ key, names }: Group): Subject[] {
+  function subjectsOf({ key, names }: UnfoldedCalls): Subject[] {
     const known = groupSubjects.get(key)
     if (known !== undefined) return known
     const subjects = kinds.map((_, kind) => subjectOf(kind, names))
@@ -228,14 +227,13 @@ export function createTotalsTables(sqlite: Database, { localTime, maxModels }: T
     return subjects
   }
 
-  function groupsOf(records: readonly UsageRecord[]): Iterable<Group> {
-    const groups = new Map<string, Group>()
+  function count(records: readonly UsageRecord[]): void {
     for (const record of records) {
       const model = countedModel(text(record.model))
       const time = localTime.hourStart(integer(record.time))
       const key = `${model}\0${record.provider}\0${record.credential}\0${record.client}`
       const timedKey = `${time}\0${key}`
-      let group = groups.get(timedKey)
+      let group = unfolded.get(timedKey)
       if (group === undefined) {
         const names = {
           model,
@@ -244,55 +242,23 @@ export function createTotalsTables(sqlite: Database, { localTime, maxModels }: T
           client: text(record.client),
         }
         group = { key, names, time, sums: noSums(), timings: noTimings() }
-        groups.set(timedKey, group)
+        unfolded.set(timedKey, group)
       }
       countRecord(group.sums, record)
       if (record.firstByteMs !== null) observe(group.timings.firstByte, record.firstByteMs)
       observe(group.timings.duration, record.durationMs)
     }
-    return groups.values()
   }
 
   function write(table: 'day' | 'hour', additions: Iterable<Addition>): void {
-    const { add, unwritten } = tables[table]
+    const { add, timings: select, putTimings } = tables[table]
     for (const { subject, start, sums, timings } of additions) {
       add.run(subject.id, start, ...valuesOf(sums))
       if (timings === null) continue
-      const all = timingsOf(table, subject.id, start)
-      addHistogram(all.firstByte, timings.firstByte)
-      addHistogram(all.duration, timings.duration)
-      if (tables[table].latest.get(subject.id)?.start === start) unwritten.add(subject.id)
-      else putTimings(table, subject.id, { start, timings: all })
+      const both = [timings.firstByte, timings.duration]
+      for (const row of select.all(subject.id, start, start + 1)) readHistograms(row.timings, both)
+      putTimings.run(subject.id, start, writeHistograms(both))
     }
-  }
-
-  function putTimings(table: 'day' | 'hour', subject: number, { start, timings }: { start: number; timings: Timings }) {
-    tables[table].putTimings.run(subject, start, writeHistograms([timings.firstByte, timings.duration]))
-  }
-
-  function writeTimings(): void {
-    for (const table of ['day', 'hour'] as const) {
-      const { latest, unwritten } = tables[table]
-      for (const subject of unwritten) {
-        const last = latest.get(subject)
-        if (last !== undefined) putTimings(table, subject, last)
-      }
-      unwritten.clear()
-    }
-  }
-
-  function timingsOf(table: 'day' | 'hour', subject: number, start: number): Timings {
-    const { latest, unwritten, timings: select } = tables[table]
-    const known = latest.get(subject)
-    if (known?.start === start) return known.timings
-    const timings = noTimings()
-    for (const row of select.all(subject, start, start + 1))
-      readHistograms(row.timings, [timings.firstByte, timings.duration])
-    if (known === undefined || known.start < start) {
-      if (known !== undefined && unwritten.delete(subject)) putTimings(table, subject, known)
-      latest.set(subject, { start, timings })
-    }
-    return timings
   }
 
   function addImported(totals: ImportedTotals): void {
@@ -339,8 +305,9 @@ export function createTotalsTables(sqlite: Database, { localTime, maxModels }: T
       )
     },
 
-    writeTimings,
-    hasUnwrittenTimings: () => tables.day.unwritten.size + tables.hour.unwritten.size > 0,
+    unfolded: () => unfolded,
+    fold,
+    dropUnfolded: () => unfolded.clear(),
     ever: (subject) =>
       isSimple(subject)
         ? selectEver.get(subject.id)

@@ -80,7 +80,6 @@ function createDatabaseHost(database: StoreDatabase, options: WorkerOptions): Da
   const pollTimer = setInterval(poll, limits.pollMs)
 
   function poll(): void {
-    database.tryToWriteTimings()
     const isInPlace = database.isFileInPlace()
     if (isInPlace !== wasInPlace) {
       wasInPlace = isInPlace
@@ -167,7 +166,11 @@ function createBacklog(database: StoreDatabase, limits: StoreLimits): Backlog {
   let records: UsageRecord[] = []
   const changes = new Map<string, StateChange>()
   let retryTimer: ReturnType<typeof setTimeout> | null = null
+  let foldTimer = setTimeout(fold, limits.foldEveryMs)
+  let foldError: unknown = null
   let droppedCount = 0
+  /** Calls that have rows but will be in no total. */
+  let uncountedCount = 0
   let lastError: unknown = null
   let lastRefusal: unknown = null
   let isInPlace = true
@@ -185,6 +188,11 @@ function createBacklog(database: StoreDatabase, limits: StoreLimits): Backlog {
 
   function writeSome(): void {
     const batch = { records: records.slice(0, limits.maxBatchRecords), changes: [...changes.values()] }
+    if (isUnfoldedFull()) fold()
+    if (isUnfoldedFull()) {
+      lastError = foldError
+      return
+    }
     try {
       database.write(batch)
     } catch (error) {
@@ -197,6 +205,31 @@ function createBacklog(database: StoreDatabase, limits: StoreLimits): Backlog {
     }
     records = records.slice(batch.records.length)
     changes.clear()
+  }
+
+  function isUnfoldedFull(): boolean {
+    return database.unfoldedGroups() >= limits.maxUnfoldedGroups
+  }
+
+  function fold(): void {
+    clearTimeout(foldTimer)
+    foldError = null
+    try {
+      database.fold()
+    } catch (error) {
+      foldError = error
+      if (isHopeless(error)) dropUnfolded()
+    }
+    foldTimer = setTimeout(fold, foldError === null ? limits.foldEveryMs : limits.retryMs)
+    report()
+  }
+
+  function dropUnfolded(): void {
+    try {
+      uncountedCount += database.dropUnfolded()
+    } catch {
+      // They are still there, and so is what is wrong: tried again.
+    }
   }
 
   function dropOldest(): void {
@@ -220,6 +253,9 @@ function createBacklog(database: StoreDatabase, limits: StoreLimits): Backlog {
     if (lastRefusal !== null) {
       return `usage could not be written (${messageOf(lastRefusal)}): ${droppedCount} records were dropped`
     }
+    if (foldError !== null) {
+      return `totals cannot be written (${messageOf(foldError)}): they wait in memory, ${uncountedCount} calls are in none`
+    }
     return isInPlace
       ? null
       : 'the database file was moved or deleted: what is recorded now is lost, restart to begin a new one'
@@ -241,6 +277,7 @@ function createBacklog(database: StoreDatabase, limits: StoreLimits): Backlog {
     },
     stop() {
       if (retryTimer !== null) clearTimeout(retryTimer)
+      clearTimeout(foldTimer)
     },
   }
 }

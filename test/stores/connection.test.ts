@@ -23,7 +23,7 @@ afterEach(() => data.remove())
 test('an empty directory gets a database of the current version, for its owner only', () => {
   const database = openDatabase(data.databasePath, gatewayOptions)
   const reader = new Database(data.databasePath, { readonly: true })
-  expect(reader.query('PRAGMA user_version').get()).toEqual({ user_version: 1 })
+  expect(reader.query('PRAGMA user_version').get()).toEqual({ user_version: 2 })
   expect(reader.query('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' })
   reader.close()
   expect(modeOf(data.directory)).toBe('700')
