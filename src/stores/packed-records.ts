@@ -1,5 +1,6 @@
 /**
- * Records as they wait and are posted to the Worker: a block of numbers, which is handed over and not copied, and every text once. As JSON
+ * Records as they wait and are posted to the Worker: a block of numbers, which is handed over and not copied, and every text that
+ * the Worker has not met yet. As JSON
  * they would cost each call twice as much on either side, and as objects that wait they would be the garbage collector's work.
  */
 import type { AttemptRecord, Outcome, UsageRecord, UsageSource } from '../domain.ts'
@@ -7,8 +8,10 @@ import type { AttemptRecord, Outcome, UsageRecord, UsageSource } from '../domain
 export interface PackedRecords {
   /** One a line: they are ours, and no two are alike. */
   readonly ids: string
-  /** Whatever else is text; `numbers` has the places. */
+  /** Whatever else is text, as far as the reader does not have it; `numbers` has the places. */
   readonly names: readonly string[]
+  /** The place of the first of them: what the reader has from there on is no longer true. */
+  readonly firstName: number
   readonly numbers: Float64Array<ArrayBuffer>
   /** By the number of the record; most have none. */
   readonly trails: readonly (readonly [number, readonly AttemptRecord[]])[]
@@ -20,36 +23,48 @@ export interface RecordQueue {
   /** The oldest ones, at most as many as belong together. */
   take(): { readonly count: number; readonly packed: PackedRecords }
   clear(): void
+  /** Another reader takes the place of the one that was: it has no names yet. */
+  changeReader(): void
 }
 
+export interface RecordReader {
+  read(packed: PackedRecords): UsageRecord[]
+}
+
+/** Names kept on either side; clients choose some of them. Beyond it both begin anew. */
+const maxNames = 20_000
+const maxNameCharacters = 1_000_000
 const numbersEach = 20
 const firstRoom = 64
 
 /** `most`: records that are taken together. */
 export function createRecordQueue(most: number): RecordQueue {
-  const full: ReturnType<RecordQueue['take']>[] = []
+  const full: Batch[] = []
+  let dictionary = createDictionary()
+  /** The one the reader has. */
+  let told: Dictionary | null = null
   let numbers = new Float64Array(firstRoom * numbersEach)
   let at = 0
   let ids: string[] = []
-  let places = new Map<string, number>()
   let trails: [number, readonly AttemptRecord[]][] = []
   let size = 0
 
   function placeOf(name: string): number {
+    const { places, names } = dictionary
     const known = places.get(name)
     if (known !== undefined) return known
-    places.set(name, places.size)
-    return places.size - 1
+    dictionary.characters += name.length
+    places.set(name, names.length)
+    return names.push(name) - 1
   }
 
-  function pack(): ReturnType<RecordQueue['take']> {
-    const packed = { ids: ids.join('\n'), names: [...places.keys()], numbers: numbers.slice(0, at), trails }
-    const count = ids.length
+  function pack(): Batch {
+    const batch = { ids, numbers: numbers.slice(0, at), trails, dictionary, nameCount: dictionary.names.length }
     at = 0
     ids = []
-    places = new Map()
     trails = []
-    return { count, packed }
+    if (batch.nameCount >= maxNames || dictionary.characters >= maxNameCharacters) dictionary = createDictionary()
+    return batch
   }
 
   function add(record: UsageRecord): void {
@@ -89,19 +104,66 @@ export function createRecordQueue(most: number): RecordQueue {
     add,
     size: () => size,
     take() {
-      const taken = full.shift() ?? pack()
-      size -= taken.count
-      return taken
+      const batch = full.shift() ?? pack()
+      const { names } = batch.dictionary
+      const firstName = told === batch.dictionary ? told.toldCount : 0
+      told = batch.dictionary
+      told.toldCount = batch.nameCount
+      size -= batch.ids.length
+      const { numbers, trails } = batch
+      const packed = {
+        ids: batch.ids.join('\n'),
+        names: names.slice(firstName, batch.nameCount),
+        firstName,
+        numbers,
+        trails,
+      }
+      return { count: batch.ids.length, packed }
     },
     clear() {
       full.length = 0
       pack()
       size = 0
     },
+    changeReader() {
+      told = null
+    },
   }
 }
 
-export function unpackRecords({ ids, names, numbers, trails }: PackedRecords): UsageRecord[] {
+/** What is taken together, before it is said which names are new to the reader. */
+interface Batch extends Pick<PackedRecords, 'numbers' | 'trails'> {
+  readonly ids: readonly string[]
+  readonly dictionary: Dictionary
+  /** How many names it had then. */
+  readonly nameCount: number
+}
+
+interface Dictionary {
+  readonly places: Map<string, number>
+  readonly names: string[]
+  characters: number
+  /** So many the reader has. */
+  toldCount: number
+}
+
+function createDictionary(): Dictionary {
+  return { places: new Map(), names: [], characters: 0, toldCount: 0 }
+}
+
+/** Reads what one queue was asked for, all of it, in order. */
+export function createRecordReader(): RecordReader {
+  const names: string[] = []
+  return {
+    read(packed) {
+      names.length = packed.firstName
+      for (const name of packed.names) names.push(name)
+      return unpack(packed, names)
+    },
+  }
+}
+
+function unpack({ ids, numbers, trails }: PackedRecords, names: readonly string[]): UsageRecord[] {
   if (numbers.length === 0) return []
   const trailOf = new Map(trails)
   let at = 0

@@ -331,6 +331,7 @@ function createWriteQueue(link: Link, limits: StoreLimits): WriteQueue {
       changes = []
       return
     }
+    records.changeReader()
     // To say them twice changes nothing. Records may have been written, and must not be counted twice.
     changes = [...underWay.changes, ...changes]
     postedCount -= underWay.changes.length

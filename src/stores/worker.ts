@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { UsageRecord } from '../domain.ts'
 import { sqliteCode } from './connection.ts'
 import { databaseFileName, openDatabase, type StateChange, type StoreDatabase } from './database.ts'
-import { unpackRecords } from './packed-records.ts'
+import { createRecordReader } from './packed-records.ts'
 import { keptHoursMs } from './statistics.ts'
 import { StoreError } from './store-error.ts'
 import type { StoreLimits } from './store-options.ts'
@@ -14,11 +14,12 @@ declare const self: Worker
 /** Failures of one record or statement: trying again would fail again. All others are of the disk, and may pass. */
 const hopelessCodes = ['SQLITE_CONSTRAINT', 'SQLITE_MISMATCH', 'SQLITE_TOOBIG', 'SQLITE_RANGE']
 
+const reader = createRecordReader()
 let host: DatabaseHost | null = null
 
 self.onmessage = ({ data }: MessageEvent<string | WriteMessage>) => {
   if (typeof data !== 'string') {
-    host?.write(unpackRecords(data.records), data.changes)
+    host?.write(reader.read(data.records), data.changes)
     post({ type: 'taken' })
     return
   }
