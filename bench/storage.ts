@@ -7,6 +7,7 @@ import { cpuUsage } from 'node:process'
 import { parseArgs } from 'node:util'
 import type { Outcome, UsageRecord } from '../src/domain.ts'
 import { type DatabaseOptions, openDatabase, type StoreDatabase } from '../src/stores/database.ts'
+import { defaultStoreLimits } from '../src/stores/store-options.ts'
 
 const { values: flags } = parseArgs({
   options: { rows: { type: 'string' }, years: { type: 'string' }, keep: { type: 'string' } },
@@ -96,7 +97,8 @@ function measureInserts(isVaried: boolean): { cpuUs: number; wallUs: number } {
   )
   const cpu = cpuUsage()
   const start = performance.now()
-  for (const records of batches) one.write({ records, changes: [] })
+  for (const records of batches) write(one, records)
+  one.fold()
   const wallMs = performance.now() - start
   const { user, system } = cpuUsage(cpu)
   one.close()
@@ -110,8 +112,14 @@ function fillRequests(one: StoreDatabase): void {
   const stepMs = (now - startMs) / rowCount
   for (let index = 0; index < rowCount; index += 1000) {
     const records = Array.from({ length: 1000 }, (_, at) => record(startMs + (index + at) * stepMs, true))
-    one.write({ records, changes: [] })
+    write(one, records)
   }
+}
+
+/** As the Worker does, but for the clock. */
+function write(one: StoreDatabase, records: readonly UsageRecord[]): void {
+  if (one.unfoldedGroups() >= defaultStoreLimits.maxUnfoldedGroups) one.fold()
+  one.write({ records, changes: [] })
 }
 
 /** Every subject that the rows have made gets sums for every hour and day of the years before: the most that there can be. */
