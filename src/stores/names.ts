@@ -1,10 +1,11 @@
 /** Texts that come again and again, kept once and written as numbers elsewhere. */
 import type { Database } from 'bun:sqlite'
+import { text } from './column-values.ts'
 
 export interface Names {
-  /** The number of a name, or the name itself where its kind has too many: clients choose some of them. */
-  write(kind: string, name: string): number | string
-  /** As `write`, but makes none. */
+  /** Gives the number of a name of this kind, or the name itself where there are too many: clients choose some of them. */
+  writerOf(kind: string): (name: string) => number | string
+  /** As a writer, but makes none. */
   find(kind: string, name: string): number | string
   read(value: number | string): string
   /** After a transaction that failed: what it had made is gone. */
@@ -30,7 +31,7 @@ export function createNames(sqlite: Database): Names {
   load()
 
   function load(): void {
-    idsByKind.clear()
+    for (const ids of idsByKind.values()) ids.clear()
     names.clear()
     for (const { id, kind, name } of select.all()) keep(id, kind, name)
   }
@@ -49,17 +50,25 @@ export function createNames(sqlite: Database): Names {
   }
 
   return {
-    write(kind, name) {
+    writerOf(kind) {
       const ids = idsOf(kind)
-      const known = ids.get(name)
-      if (known !== undefined) return known
-      if (ids.size >= maxNamesOfKind) return name
-      const id = insert.get(kind, name)?.id
-      if (id === undefined) return name
-      keep(id, kind, name)
-      return id
+      return (written) => {
+        const found = ids.get(written)
+        if (found !== undefined) return found
+        const name = text(written)
+        const known = ids.get(name)
+        if (known !== undefined) return known
+        if (ids.size >= maxNamesOfKind) return name
+        const id = insert.get(kind, name)?.id
+        if (id === undefined) return name
+        keep(id, kind, name)
+        return id
+      }
     },
-    find: (kind, name) => idsOf(kind).get(name) ?? name,
+    find(kind, written) {
+      const name = text(written)
+      return idsOf(kind).get(name) ?? name
+    },
     read: (value) => (typeof value === 'string' ? value : (names.get(value) ?? '')),
     forget: load,
     close() {

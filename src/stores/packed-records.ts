@@ -166,30 +166,37 @@ export function createRecordReader(): RecordReader {
 function unpack({ ids, numbers, trails }: PackedRecords, names: readonly string[]): UsageRecord[] {
   if (numbers.length === 0) return []
   const trailOf = new Map(trails)
-  let at = 0
-  const number = () => numbers[at++] ?? 0
-  const name = () => names[number()] ?? ''
-  return ids.split('\n').map((id, index) => ({
-    id,
-    time: number(),
-    client: name(),
-    path: name(),
-    model: name(),
-    provider: name(),
-    targetModel: name(),
-    credential: name(),
-    status: number(),
-    outcome: name() as Outcome,
-    isStream: number() === 1,
-    errorCode: name(),
-    attempts: number(),
-    firstByteMs: numberOrNull(number()),
-    durationMs: number(),
-    usage: { inputTokens: number(), outputTokens: number(), cachedTokens: number(), reasoningTokens: number() },
-    usageSource: name() as UsageSource,
-    costMicroUsd: number(),
-    trail: trailOf.get(index) ?? null,
-  }))
+  const number = (at: number) => numbers[at] ?? 0
+  const name = (at: number) => names[number(at)] ?? ''
+  return ids.split('\n').map((id, index) => {
+    const at = index * numbersEach
+    return {
+      id,
+      time: number(at),
+      client: name(at + 1),
+      path: name(at + 2),
+      model: name(at + 3),
+      provider: name(at + 4),
+      targetModel: name(at + 5),
+      credential: name(at + 6),
+      status: number(at + 7),
+      outcome: name(at + 8) as Outcome,
+      isStream: number(at + 9) === 1,
+      errorCode: name(at + 10),
+      attempts: number(at + 11),
+      firstByteMs: numberOrNull(number(at + 12)),
+      durationMs: number(at + 13),
+      usage: {
+        inputTokens: number(at + 14),
+        outputTokens: number(at + 15),
+        cachedTokens: number(at + 16),
+        reasoningTokens: number(at + 17),
+      },
+      usageSource: name(at + 18) as UsageSource,
+      costMicroUsd: number(at + 19),
+      trail: trailOf.get(index) ?? null,
+    }
+  })
 }
 
 function numberOrNull(value: number): number | null {

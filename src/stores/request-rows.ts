@@ -103,6 +103,16 @@ export function createRequestRows(
   const deleteOld = sqlite.prepare<unknown, [number, number]>(
     'DELETE FROM requests WHERE sequence IN (SELECT sequence FROM requests WHERE sequence < ? ORDER BY sequence LIMIT ?)',
   )
+  const write = {
+    model: names.writerOf('model'),
+    provider: names.writerOf('provider'),
+    client: names.writerOf('client'),
+    credential: names.writerOf('credential'),
+    path: names.writerOf('path'),
+    targetModel: names.writerOf('target_model'),
+    errorCode: names.writerOf('error_code'),
+    usageSource: names.writerOf('usage_source'),
+  }
   /** The next free place in a millisecond, as far as we have filled it ourselves. */
   const places = new Map<number, number>()
 
@@ -112,24 +122,24 @@ export function createRequestRows(
       insertRow.run(
         sequence,
         Math.max(outcomes.indexOf(record.outcome), 0),
-        names.write('model', text(record.model)),
-        names.write('provider', text(record.provider)),
-        names.write('client', text(record.client)),
-        names.write('credential', text(record.credential)),
+        write.model(record.model),
+        write.provider(record.provider),
+        write.client(record.client),
+        write.credential(record.credential),
         integer(record.status),
         integer(record.durationMs),
-        packId(text(record.id)),
-        writePath(text(record.path)),
-        names.write('target_model', text(record.targetModel)),
+        packId(text(record.id), idBytes),
+        writePath(record.path),
+        write.targetModel(record.targetModel),
         record.isStream ? 1 : 0,
-        names.write('error_code', text(record.errorCode)),
+        write.errorCode(record.errorCode),
         integer(record.attempts),
         record.firstByteMs === null ? null : integer(record.firstByteMs),
         integer(usage.inputTokens),
         integer(usage.outputTokens),
         integer(usage.cachedTokens),
         integer(usage.reasoningTokens),
-        names.write('usage_source', text(record.usageSource)),
+        write.usageSource(record.usageSource),
         integer(record.costMicroUsd),
         record.trail === null ? null : JSON.stringify(record.trail),
       ).changes > 0
@@ -159,7 +169,7 @@ export function createRequestRows(
 
   /** Paths below a collection carry ids of objects: those are not worth a number. */
   function writePath(path: string): Name {
-    return path.split('/').length > 3 ? path : names.write('path', path)
+    return deepPath.test(path) ? text(path) : write.path(path)
   }
 
   function page(filter: RequestFilter): RequestPage {
@@ -235,13 +245,13 @@ function conditionsOf(filter: RequestFilter, names: Names) {
   }
   for (const column of ['model', 'provider', 'client', 'credential'] as const) {
     const value = filter[column]
-    if (value !== undefined) add(`${column} = ?`, names.find(column, text(value)))
+    if (value !== undefined) add(`${column} = ?`, names.find(column, value))
   }
   const outcome = filter.outcome === undefined ? 0 : outcomes.indexOf(filter.outcome)
   if (filter.outcome !== undefined) add('outcome = ?', outcome)
   if (filter.status !== undefined) add('status BETWEEN ? AND ?', filter.status.least, filter.status.most)
   if (filter.minDurationMs !== undefined) add('duration_ms >= ?', integer(filter.minDurationMs))
-  if (filter.id !== undefined) add('id = ?', packId(text(filter.id)))
+  if (filter.id !== undefined) add('id = ?', packId(text(filter.id), new Uint8Array(digitsAt.length)))
   // Said in the words of an index, which is then used.
   const isFailed = outcome !== 0 || (filter.status !== undefined && filter.status.least >= 400)
   const isSlow = (filter.minDurationMs ?? 0) >= slowMs
@@ -280,24 +290,35 @@ function fromRow(row: Row, names: Names): UsageRecord {
   }
 }
 
+const deepPath = /^(?:[^/]*\/){3}/
+const ownIdLength = 40
 const ownId = /^req_[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 /** Where the digits of a byte begin in an id of ours. */
 const digitsAt = [4, 6, 8, 10, 13, 15, 18, 20, 23, 25, 28, 30, 32, 34, 36, 38]
 
+const dashesAt = [12, 17, 22, 27]
+const dash = 0x2d
+/** By the code of a letter or figure; what is none has more than four bits. */
+const digits = Uint8Array.from(
+  { length: 128 },
+  (_, code) => '0123456789abcdef'.indexOf(String.fromCharCode(code)) & 255,
+)
+const noDigit = 255
+/** Filled anew for every row: it has been copied when the row is written. */
+const idBytes = new Uint8Array(digitsAt.length)
+
 /** 16 bytes instead of 40 letters where it is an id of ours. */
-function packId(id: string): string | Uint8Array {
-  if (!ownId.test(id)) return id
-  const bytes = new Uint8Array(digitsAt.length)
-  for (let index = 0; index < digitsAt.length; index++) {
+function packId(id: string, bytes: Uint8Array): string | Uint8Array {
+  if (id.length !== ownIdLength || !id.startsWith('req_')) return id
+  for (const at of dashesAt) if (id.charCodeAt(at) !== dash) return id
+  for (let index = 0; index < bytes.length; index++) {
     const at = digitsAt[index] ?? 0
-    bytes[index] = digitOf(id.charCodeAt(at)) * 16 + digitOf(id.charCodeAt(at + 1))
+    const high = digits[id.charCodeAt(at)] ?? noDigit
+    const low = digits[id.charCodeAt(at + 1)] ?? noDigit
+    if ((high | low) > 15) return id
+    bytes[index] = high * 16 + low
   }
   return bytes
-}
-
-/** Of a letter or figure in lower case. */
-function digitOf(code: number): number {
-  return code < 0x61 ? code - 0x30 : code - 0x57
 }
 
 function unpackId(id: string | Uint8Array): string {

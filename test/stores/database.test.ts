@@ -32,6 +32,24 @@ describe('requests', () => {
     expect(database.requests({ limit: 10 })).toEqual({ records: [plain, strange], nextCursor: null })
   })
 
+  test('ids and paths of every kind come back, and are found again', () => {
+    const own = [Bun.randomUUIDv7('hex', now), Bun.randomUUIDv7('hex', now)]
+    const ids = [
+      ...own,
+      `${own[0]?.slice(0, -1)}g`,
+      `${own[0]?.slice(0, -1)}A`,
+      `${own[0]?.slice(0, -1)}ż`,
+      own[0]?.replace('-', '0'),
+    ]
+    const paths = ['', '/chat/completions', '/files/file-1/content', '/files/file-1', 'odd', 'odd/one']
+    const records = ids.map((id, index) =>
+      usageRecord({ id: `req_${id}`, path: paths[index] ?? '', time: now - index }),
+    )
+    write(records)
+    expect(database.requests({ limit: 10 }).records).toEqual(records)
+    for (const record of records) expect(database.requests({ limit: 10, id: record.id }).records).toEqual([record])
+  })
+
   test('texts are cut, fractions rounded, and what is no number counts as 0', () => {
     const usage = { inputTokens: Number.NaN, outputTokens: 1.4, cachedTokens: 0, reasoningTokens: 0 }
     write([usageRecord({ model: `${'m'.repeat(255)}🙂`, durationMs: 12.6, usage })])
