@@ -101,6 +101,7 @@ export async function failover(parts: FailoverParts, call: Call, plan: Plan, pro
   let last: UpstreamError | null = null
   for (const target of plan.targets) {
     const upstream = plan.upstreamOf(target.provider)
+    const key = targetKey(target)
     const tried = new Set<string>()
     let counted = 0
     let tries = 0
@@ -109,16 +110,16 @@ export async function failover(parts: FailoverParts, call: Call, plan: Plan, pro
       const leftMs = upstream.config.maxWaitMs - (clock.monotonic() - call.startedMs)
       if (leftMs <= 0) break
       if (call.signal.aborted) throw clientGone()
-      const entry = breakers.enter(targetKey(target))
+      const entry = breakers.enter(key)
       if (entry === 'open') break
       const isProbe = entry === 'probe'
       const credential = chooseCredential({ upstream, call, target, plan, tried, last })
       if (credential === null) {
-        if (isProbe) breakers.silent(targetKey(target))
+        if (isProbe) breakers.silent(key)
         break
       }
       tries++
-      const outcome = await tryOnce({ parts, call, plan, progress, target, upstream, credential, leftMs, isProbe })
+      const outcome = await tryOnce({ parts, call, plan, progress, target, key, upstream, credential, leftMs, isProbe })
       if (!(outcome instanceof UpstreamError)) return outcome
       last = outcome
       tried.add(credential.id)
@@ -181,6 +182,8 @@ interface Try {
   readonly plan: Plan
   readonly progress: Progress
   readonly target: Target
+  /** See targetKey. */
+  readonly key: string
   readonly upstream: Upstream
   readonly credential: Credential
   readonly leftMs: number
@@ -194,7 +197,7 @@ async function tryOnce(one: Try): Promise<Served | UpstreamError> {
   const { config } = upstream
   const controller = createStopController()
   const firstMs = call.view.isStream ? Math.min(config.timeouts.firstByteMs, one.leftMs) : config.timeouts.answerMs
-  const deadline = createDeadline(parts.clock, firstMs, () =>
+  const deadline = createDeadline(firstMs, () =>
     controller.abort(new UpstreamError('timeout', 'the upstream did not answer in time', { status: 504 })),
   )
   const leave = () => {
@@ -202,7 +205,7 @@ async function tryOnce(one: Try): Promise<Served | UpstreamError> {
     // The runtime may never ask for a body nobody waits for, and then nobody else would give the credential back.
     setTimeout(end, goneGraceMs, clientGone())
   }
-  call.signal.addEventListener('abort', leave, { once: true })
+  call.signal.addEventListener('abort', leave)
   const beganAt = parts.clock.now()
   progress.attempts++
   progress.isAtUpstream = true
@@ -242,7 +245,7 @@ async function tryOnce(one: Try): Promise<Served | UpstreamError> {
       isTooLate: () => parts.clock.monotonic() - call.startedMs > config.maxWaitMs,
     })
     // At the first content, not at the end: a probe must not block its target for as long as one answer takes.
-    parts.breakers.alive(targetKey(target))
+    parts.breakers.alive(one.key)
     return { answer, upstream, target, attempt, deadline, end }
   } catch (cause) {
     const failure = asUpstreamError(cause, controller.signal, parts.log)
@@ -279,8 +282,7 @@ const maxModelLength = 256
 const maxCodeLength = 64
 
 /** Tells pool and breaker of a failure, each as the table says. */
-function report({ parts, call, target, upstream, credential, isProbe }: Try, failure: UpstreamError): void {
-  const key = targetKey(target)
+function report({ parts, call, target, key, upstream, credential, isProbe }: Try, failure: UpstreamError): void {
   const policy = failurePolicies[failure.kind]
   if (policy.breaker === 'alive') parts.breakers.alive(key)
   else if (policy.breaker === 'failed') {

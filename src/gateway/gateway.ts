@@ -112,6 +112,16 @@ interface Way {
   readonly isServedBy: (provider: Provider) => boolean
 }
 
+const chatWay: Way = {
+  send: (provider, call, attempt) => provider.chat(call, attempt),
+  isServedBy: () => true,
+}
+
+const forwardWay: Way = {
+  send: (provider, call, attempt) => provider.forward?.(call, attempt) ?? Promise.reject(unknownPath(call)),
+  isServedBy: (provider) => provider.forward !== undefined,
+}
+
 export function createGateway(parts: GatewayParts): Gateway {
   const { clock, log, store, counter } = parts
   const breakers = createCircuitBreakers({ clock, log })
@@ -181,16 +191,19 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
 
   /** A call that is refused here ends here: it has its record all the same. */
-  async function recorded(call: Call, serveCall: () => Promise<Response>): Promise<Response> {
-    try {
-      return await serveCall()
-    } catch (cause) {
+  function recorded(call: Call, serveCall: (call: Call) => Promise<Response>): Promise<Response> {
+    const refuse = (cause: unknown) => {
       const error = tellClient(cause, clock.now())
       if (error.code === 'internal_error')
         log.error('a call failed in a way that nobody foresaw', { id: call.id, ...describeError(cause) })
       const outcome = error.status >= 500 ? 'failed' : 'refused'
       record(call, noProgress(), { status: error.status, outcome, errorCode: error.code, usage: null, answer: null })
       return Response.json(errorBody(error), { status: error.status, headers: error.headers })
+    }
+    try {
+      return serveCall(call).catch(refuse)
+    } catch (cause) {
+      return Promise.resolve(refuse(cause))
     }
   }
 
@@ -200,19 +213,13 @@ export function createGateway(parts: GatewayParts): Gateway {
 
   function chat(call: Call): Promise<Response> {
     refuseModel(call.client, call.view.model)
-    return route(call, {
-      send: (provider, one, attempt) => provider.chat(one, attempt),
-      isServedBy: () => true,
-    })
+    return route(call, chatWay)
   }
 
   function forward(call: Call): Promise<Response> {
     if (natureOfPath(call) === 'closed') throw unknownPath(call)
     refuseModel(call.client, call.view.model)
-    return route(call, {
-      send: (provider, one, attempt) => provider.forward?.(one, attempt) ?? Promise.reject(unknownPath(one)),
-      isServedBy: (provider) => provider.forward !== undefined,
-    })
+    return route(call, forwardWay)
   }
 
   async function findModel(client: ClientKey | null, model: string): Promise<Model | null> {
@@ -291,8 +298,8 @@ export function createGateway(parts: GatewayParts): Gateway {
 
   return {
     config: () => snapshot.config,
-    chat: (call) => recorded(call, () => chat(call)),
-    forward: (call) => recorded(call, () => forward(call)),
+    chat: (call) => recorded(call, chat),
+    forward: (call) => recorded(call, forward),
     findModel,
     async listModels(client) {
       const models = await modelList.list(snapshot)

@@ -1,5 +1,4 @@
 /** From an answer that passes to one that can be kept, and back. Only what is known to be whole and without side effects is kept. */
-import type { Clock } from '../clock.ts'
 import type { Credential } from '../domain.ts'
 import { UpstreamError } from '../errors.ts'
 import { assembleChat, callsTools } from '../formats/assemble-chat.ts'
@@ -136,13 +135,12 @@ export interface ReplayParts {
   readonly call: Call
   readonly plan: Plan
   readonly wish: CacheWish
-  readonly clock: Clock
 }
 
 const noCredential: Credential = { id: '', kind: 'key', user: null, label: '', reveal: () => '' }
 
 /** A kept answer in the place of one that an upstream has just given. */
-export function replayAnswer(kept: KeptAnswer, { call, plan, wish, clock }: ReplayParts): Served {
+export function replayAnswer(kept: KeptAnswer, { call, plan, wish }: ReplayParts): Served {
   const { target } = kept
   const upstream = plan.upstreamOf(target.provider)
   const controller = new AbortController()
@@ -159,7 +157,7 @@ export function replayAnswer(kept: KeptAnswer, { call, plan, wish, clock }: Repl
     return { answer, upstream, target, attempt, deadline: noDeadline, end: () => {} }
   }
   // Only the client can be slow here.
-  const deadline = createDeadline(clock, upstream.config.timeouts.idleMs, () =>
+  const deadline = createDeadline(upstream.config.timeouts.idleMs, () =>
     controller.abort(new UpstreamError('timeout', 'the client does not read its answer')),
   )
   call.signal.addEventListener('abort', () => controller.abort(clientGone()), { once: true })

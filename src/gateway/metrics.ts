@@ -71,7 +71,18 @@ export function createMetrics({ now, isNamed }: MetricsOptions): Metrics {
   let calls = 0
   let failed = 0
 
+  /** The last one is mostly the next one, too. */
+  let last: { readonly record: UsageRecord; readonly series: Series } | null = null
+
   function find(record: UsageRecord): Series {
+    if (last !== null && isSameSeries(last.record, record)) return last.series
+    const found = look(record)
+    // Once a model has answered it may have a series of its own.
+    last = found.model === record.targetModel ? { record, series: found } : null
+    return found
+  }
+
+  function look(record: UsageRecord): Series {
     const key = `${record.provider}\n${record.targetModel}\n${record.status}\n${record.outcome}`
     return series.get(key) ?? findOrCreate(record, key)
   }
@@ -142,6 +153,15 @@ export function createMetrics({ now, isNamed }: MetricsOptions): Metrics {
   }
 }
 
+function isSameSeries(one: UsageRecord, other: UsageRecord): boolean {
+  return (
+    one.status === other.status &&
+    one.outcome === other.outcome &&
+    one.targetModel === other.targetModel &&
+    one.provider === other.provider
+  )
+}
+
 function createHistogram(): Histogram {
   return { buckets: bucketBoundsMs.map(() => 0), sumMs: 0, count: 0 }
 }
@@ -149,6 +169,7 @@ function createHistogram(): Histogram {
 function observe(histogram: Histogram, valueMs: number): void {
   histogram.sumMs += valueMs
   histogram.count++
-  const bucket = bucketBoundsMs.findIndex((bound) => valueMs <= bound)
-  if (bucket >= 0) histogram.buckets[bucket] = (histogram.buckets[bucket] ?? 0) + 1
+  let bucket = 0
+  while (valueMs > (bucketBoundsMs[bucket] ?? Number.POSITIVE_INFINITY)) bucket++
+  if (bucket < bucketBoundsMs.length) histogram.buckets[bucket] = (histogram.buckets[bucket] ?? 0) + 1
 }

@@ -135,7 +135,7 @@ export function createResponseCache(clock: Clock): ResponseCache {
       progress.provider = answer.target.provider
       progress.targetModel = answer.target.model
       progress.isCached = true
-      return replayAnswer(answer, { call, plan, wish, clock })
+      return replayAnswer(answer, { call, plan, wish })
     }
 
     async function serve(progress: Progress): Promise<Served> {

@@ -223,7 +223,7 @@ function logFields(record: UsageRecord): string {
   const target = record.provider === '' ? '' : `${record.provider}/${record.targetModel}`
   const error = record.errorCode === '' ? '' : `"error_code":${quote(record.errorCode)},`
   return (
-    `"id":${JSON.stringify(record.id)},"client":${quote(record.client)},"path":${quote(record.path)},` +
+    `"id":"${record.id}","client":${quote(record.client)},"path":${quote(record.path)},` +
     `"model":${quote(record.model)},"target":${quote(target)},"credential":${JSON.stringify(record.credential)},` +
     `"status":${record.status},"outcome":"${record.outcome}",${error}"attempts":${record.attempts},` +
     `"first_byte_ms":${record.firstByteMs},"duration_ms":${record.durationMs},` +

@@ -183,7 +183,12 @@ function readLength(text: string): number {
 }
 
 function createHeaders(text: string, places: readonly number[]): AnswerHeaders {
+  // Most names that are asked for are not there: a bit for each length tells so at once. (Beyond 31 they share bits.)
+  let lengths = 0
+  for (let index = 0; index < places.length; index += 3)
+    lengths |= 1 << ((places[index + 1] as number) - (places[index] as number))
   function get(name: string): string | null {
+    if ((lengths & (1 << name.length)) === 0) return null
     let found: string | null = null
     for (let index = 0; index < places.length; index += 3) {
       const start = places[index] as number

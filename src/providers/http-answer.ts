@@ -100,6 +100,13 @@ export function createAnswer({ status, headers }: AnswerHead, hasBody: boolean, 
       ok: status >= 200 && status < 300,
       headers,
       body: hasBody ? body : null,
+      bytesNow() {
+        if (state !== 'ended' || waiting.length === 0) return null
+        const bytes = joined(waiting)
+        waiting = []
+        waitingBytes = 0
+        return bytes
+      },
       bytes: () =>
         new Promise((resolve, reject) => {
           const waiter = { resolve, reject }

@@ -9,6 +9,8 @@ export interface UpstreamResponse {
   readonly body: AnswerBody | null
   /** The whole body, in place of `body`. Rejects as its reader does. */
   bytes(): Promise<Uint8Array>
+  /** As `bytes`, where all of it has come; null where it has not, or never will. */
+  bytesNow?(): Uint8Array<ArrayBuffer> | null
 }
 
 export interface AnswerHeaders {

@@ -22,28 +22,19 @@ export interface CallContext {
 /** The runtime's longest. The comments of a silent stream come more often (`server.keep_alive` is at most four minutes). */
 const answeredIdleSeconds = 255
 
-/**
- * Lifts the connection's idle limit while an answer is awaited: that silence is ours and has deadlines of its own. Afterwards
- * there is a limit again; without it a client that vanished would keep its connection for ever.
- */
-export async function withoutIdleLimit(
-  { request, server }: CallContext,
-  answer: () => Promise<Response>,
-): Promise<Response> {
-  server?.timeout(request, 0)
-  try {
-    return await answer()
-  } finally {
-    server?.timeout(request, answeredIdleSeconds)
-  }
+/** What a route makes of a call. */
+export interface CallRoute {
+  /** Throws GatewayError. */
+  readonly readView: (body: Uint8Array<ArrayBuffer>, request: Request) => RequestView
+  readonly answer: (gateway: Gateway, call: Call) => Promise<Response>
 }
 
-/** Reads the body and what it asks for. Throws GatewayError. */
-export async function readCall(
+/** Reads the body and what it asks for, and answers it. Throws GatewayError. */
+export async function serveCall(
   { gateway, clock }: CallParts,
-  { request, visitor }: CallContext,
-  readView: (body: Uint8Array<ArrayBuffer>) => RequestView,
-): Promise<Call> {
+  { request, server, visitor }: CallContext,
+  { readView, answer }: CallRoute,
+): Promise<Response> {
   const startedMs = clock.monotonic()
   const { client } = visitor
   if (client === null) throw new GatewayError('missing_api_key', 'this path needs a client key', { status: 401 })
@@ -51,7 +42,7 @@ export async function readCall(
   const url = request.url
   const pathStart = url.indexOf('/v1/', url.indexOf('//') + 2) + 3
   const queryStart = url.indexOf('?', pathStart)
-  return {
+  const call = {
     id: visitor.id,
     client,
     method: request.method,
@@ -59,9 +50,17 @@ export async function readCall(
     query: queryStart < 0 ? '' : url.slice(queryStart),
     headers: request.headers,
     body,
-    view: readView(body),
+    view: readView(body, request),
     signal: request.signal,
     time: clock.now(),
     startedMs,
+  }
+  // That silence is ours and has deadlines of its own.
+  server?.timeout(request, 0)
+  try {
+    return await answer(gateway, call)
+  } finally {
+    // Without a limit a client that vanished would keep its connection for ever.
+    server?.timeout(request, answeredIdleSeconds)
   }
 }

@@ -1,14 +1,13 @@
 /** `POST /v1/chat/completions`. */
 import { chatRequestSchema, readChatRequest } from '../formats/openai.ts'
-import { type CallContext, type CallParts, readCall, withoutIdleLimit } from './call.ts'
+import { type CallContext, type CallParts, type CallRoute, serveCall } from './call.ts'
 import { documentRoute } from './documentation.ts'
 
 export function chatCompletions(parts: CallParts) {
-  return async (context: CallContext): Promise<Response> => {
-    const call = await readCall(parts, context, readChatRequest)
-    return withoutIdleLimit(context, () => parts.gateway.chat(call))
-  }
+  return (context: CallContext): Promise<Response> => serveCall(parts, context, route)
 }
+
+const route: CallRoute = { readView: readChatRequest, answer: (gateway, call) => gateway.chat(call) }
 
 const exampleRequest = {
   model: 'gpt-4o',
