@@ -150,8 +150,9 @@ const unpaid: KnownUsage = { usage: noUsage, source: 'cache' }
 
 function reportedUsage(reported: ReportedUsage | null): KnownUsage {
   if (reported === null) return { usage: noUsage, source: 'none' }
-  const { inputTokens, outputTokens } = reported
-  return { usage: { ...reported, inputTokens: inputTokens ?? 0, outputTokens: outputTokens ?? 0 }, source: 'upstream' }
+  const { inputTokens, outputTokens, cachedTokens, reasoningTokens } = reported
+  const usage = { inputTokens: inputTokens ?? 0, outputTokens: outputTokens ?? 0, cachedTokens, reasoningTokens }
+  return { usage, source: 'upstream' }
 }
 
 interface Missing {
