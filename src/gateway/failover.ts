@@ -102,7 +102,7 @@ export async function failover(parts: FailoverParts, call: Call, plan: Plan, pro
   for (const target of plan.targets) {
     const upstream = plan.upstreamOf(target.provider)
     const key = targetKey(target)
-    const tried = new Set<string>()
+    let tried: Set<string> | null = null
     let counted = 0
     let tries = 0
     let unavailable = 0
@@ -122,6 +122,7 @@ export async function failover(parts: FailoverParts, call: Call, plan: Plan, pro
       const outcome = await tryOnce({ parts, call, plan, progress, target, key, upstream, credential, leftMs, isProbe })
       if (!(outcome instanceof UpstreamError)) return outcome
       last = outcome
+      tried ??= new Set()
       tried.add(credential.id)
       const policy = failurePolicies[last.kind]
       if (policy.next === 'none' || (!plan.isRepeatable && mayHaveHappened(last))) throw last
@@ -158,18 +159,19 @@ interface Choice {
   readonly call: Call
   readonly target: Target
   readonly plan: Plan
-  readonly tried: Set<string>
+  /** Null: none. */
+  readonly tried: Set<string> | null
   readonly last: UpstreamError | null
 }
 
 function chooseCredential({ upstream, call, target, plan, tried, last }: Choice): Credential | null {
   const wish = { scope: scopeOf(call, target), stickiness: plan.stickiness, only: plan.only }
-  if (plan.preferred !== null && tried.size === 0) {
+  if (plan.preferred !== null && (tried === null || tried.size === 0)) {
     const preferred = upstream.pool.choose({ ...wish, only: plan.preferred, excluded: nothingExcluded })
     if (preferred !== null) return preferred
   }
-  const chosen = upstream.pool.choose({ ...wish, excluded: tried.size === 0 ? nothingExcluded : tried })
-  if (chosen !== null || tried.size === 0 || last === null) return chosen
+  const chosen = upstream.pool.choose({ ...wish, excluded: tried ?? nothingExcluded })
+  if (chosen !== null || tried === null || tried.size === 0 || last === null) return chosen
   // Every one was tried: after a passing failure the same one may be tried again.
   if (failurePolicies[last.kind].breaker !== 'failed') return null
   tried.clear()

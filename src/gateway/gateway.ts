@@ -103,6 +103,7 @@ interface Snapshot {
   readonly config: Config
   readonly resolver: ModelResolver
   readonly upstreams: ReadonlyMap<string, Upstream>
+  readonly upstreamOf: (provider: string) => Upstream
   readonly providers: readonly Provider[]
 }
 
@@ -172,7 +173,8 @@ export function createGateway(parts: GatewayParts): Gateway {
     priceOf = createPriceTable(config.prices, config.defaultModelPrice)
     cache.configure(config.cache)
     const providers = [...upstreams.values()].map((upstream) => upstream.provider)
-    return { config, resolver: createModelResolver(config), upstreams, providers }
+    const upstreamOf = (name: string) => upstreams.get(name) ?? missing(name)
+    return { config, resolver: createModelResolver(config), upstreams, upstreamOf, providers }
   }
 
   function poolOf(provider: string): CredentialPool {
@@ -234,8 +236,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
 
   function route(call: Call, { send, isServedBy }: Way): Promise<Response> {
-    const { config, resolver, upstreams } = snapshot
-    const upstreamOf = (name: string) => upstreams.get(name) ?? missing(name)
+    const { config, resolver, upstreamOf } = snapshot
     const wished = (call.view.model === '' ? defaultTarget(config) : resolver.resolve(call.view.model)).targets
     if (wished.length === 0) throw noTarget(call)
     const targets = wished.filter((target) => isServedBy(upstreamOf(target.provider).provider))

@@ -22,17 +22,27 @@ export function createModelResolver(config: Pick<Config, 'models' | 'defaultProv
     if (route.pattern.includes('*')) patterns.push({ matches: createPatternMatch(route.pattern), route })
     else exact.set(route.pattern, route)
   }
+  function find(model: string): ResolvedRoute {
+    const route = exact.get(model) ?? patterns.find((pattern) => pattern.matches(model))?.route
+    if (route !== undefined) {
+      const targets = route.targets.map((target) =>
+        target.model.includes('*') ? { ...target, model: target.model.replace('*', () => model) } : target,
+      )
+      return { targets, price: route.price, isRouted: true }
+    }
+    const provider = config.defaultProvider
+    return { targets: provider === null ? [] : [{ provider, model }], price: null, isRouted: false }
+  }
+
+  /** Asked for at the beginning of a call and at its end, and mostly the same as before. */
+  let lastModel = ''
+  let last = find(lastModel)
   return {
     resolve(model) {
-      const route = exact.get(model) ?? patterns.find((pattern) => pattern.matches(model))?.route
-      if (route !== undefined) {
-        const targets = route.targets.map((target) =>
-          target.model.includes('*') ? { ...target, model: target.model.replace('*', () => model) } : target,
-        )
-        return { targets, price: route.price, isRouted: true }
-      }
-      const provider = config.defaultProvider
-      return { targets: provider === null ? [] : [{ provider, model }], price: null, isRouted: false }
+      if (model === lastModel) return last
+      last = find(model)
+      lastModel = model
+      return last
     },
   }
 }

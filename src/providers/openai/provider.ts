@@ -19,18 +19,29 @@ export function createOpenAiProvider(config: OpenAiProviderConfig): Provider {
     Object.entries(config.headers).map(([name, value]) => [name.toLowerCase(), value]),
   )
 
-  async function send(call: Call, attempt: Attempt, url: string): Promise<UpstreamResponse> {
+  function send(call: Call, attempt: Attempt, url: string): Promise<UpstreamResponse> {
     const headers = Object.assign(requestHeaders(call.headers), ownHeaders)
     const edits = modelEdits(call, attempt)
     const usageEdit = isUsageRefused ? null : findUsageEdit(call)
     const post = (all: readonly Edit[]) => request(url, call.method, { attempt, headers, body: bodyOf(call, all) })
     attempt.isUsageAsked = usageEdit !== null
-    const response = await post(usageEdit === null ? edits : [...edits, usageEdit])
-    if (response.ok) return response
+    const sent = post(usageEdit === null ? edits : [...edits, usageEdit])
+    return sent.then((response) =>
+      response.ok
+        ? response
+        : afterRefusal(response, { call, attempt, plain: usageEdit === null ? null : () => post(edits) }),
+    )
+  }
+
+  /** `plain`: the same request as the client sent it; null: it was that. */
+  async function afterRefusal(
+    response: UpstreamResponse,
+    { call, attempt, plain }: { call: Call; attempt: Attempt; plain: (() => Promise<UpstreamResponse>) | null },
+  ): Promise<UpstreamResponse> {
     const error = await readRefusal(response, attempt, call)
-    if (usageEdit === null || !isUsageRefusal(error)) throw error
+    if (plain === null || !isUsageRefusal(error)) throw error
     attempt.isUsageAsked = false
-    const second = await post(edits)
+    const second = await plain()
     if (!second.ok) throw await readRefusal(second, attempt, call)
     // Proven: the same request passes without it.
     isUsageRefused = true
