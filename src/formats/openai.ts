@@ -8,6 +8,7 @@ import type { ReportedUsage } from '../domain.ts'
 import { GatewayError } from '../errors.ts'
 import { boundaryOf, formFields } from './form-fields.ts'
 import { findAllMembers, type Span } from './json-members.ts'
+import { cutMark, outlineJson, placeInWhole } from './json-outline.ts'
 
 /** What the gateway knows of a request body. `modelSpan` is the place of the model's name in the bytes. */
 export interface RequestView {
@@ -16,11 +17,22 @@ export interface RequestView {
   /** The replacement text is JSON in a JSON body, plain in a form. */
   readonly isModelQuoted: boolean
   readonly isStream: boolean
-  /** Parsed JSON body; null for other bodies. */
-  readonly json: Readonly<Record<string, unknown>> | null
+  /** Parsed JSON body; null for other bodies. A long one is parsed when it is first asked for: mostly `outline` says enough. */
+  readonly json: Fields | null
+  /** The same with every long text in it cut to a mark. */
+  readonly outline: Fields | null
 }
 
-const emptyView: RequestView = { model: '', modelSpan: null, isModelQuoted: true, isStream: false, json: null }
+type Fields = Readonly<Record<string, unknown>>
+
+const emptyView: RequestView = {
+  model: '',
+  modelSpan: null,
+  isModelQuoted: true,
+  isStream: false,
+  json: null,
+  outline: null,
+}
 
 const nullable = (schema: TSchema) => Type.Union([schema, Type.Null()])
 
@@ -64,7 +76,7 @@ const chatRequestCheck = TypeCompiler.Compile(chatRequestSchema)
 /** Reads the body of `POST /v1/chat/completions`. Throws GatewayError 400 naming the param. */
 export function readChatRequest(body: Uint8Array<ArrayBuffer>): RequestView {
   const view = readJsonRequest(body)
-  if (view.json !== null && chatRequestCheck.Check(view.json)) return view
+  if (view.outline !== null && chatRequestCheck.Check(view.outline)) return view
   const { json } = view
   if (json === null) throw badRequest('the request body must be a JSON object', null, 'invalid_json')
   if (json.model === undefined) throw badRequest('you must provide a model parameter', 'model', 'missing_model')
@@ -74,18 +86,41 @@ export function readChatRequest(body: Uint8Array<ArrayBuffer>): RequestView {
   throw badRequest(`invalid value for '${param}': ${problem?.message ?? 'wrong type'}`, param)
 }
 
+/** From here on a body is worth an outline. */
+const minOutlinedBytes = 2048
+
 /** Reads any other JSON body; `model`, if there is one, must be one string. */
 export function readJsonRequest(body: Uint8Array<ArrayBuffer>): RequestView {
-  const text = utf8.decode(body)
+  const outline = body.byteLength < minOutlinedBytes ? null : outlineJson(body)
+  if (outline === null) return readFields(body)
+  const view = readFields(outline.bytes)
+  if (view.outline === null || view.model === cutMark) return readFields(body)
+  let json: Fields | null = null
+  return {
+    model: view.model,
+    modelSpan: view.modelSpan === null ? null : placeInWhole(outline, view.modelSpan),
+    isModelQuoted: true,
+    isStream: view.isStream,
+    get json() {
+      json ??= parseJson(utf8.decode(body)) as Fields
+      return json
+    },
+    outline: view.outline,
+  }
+}
+
+function readFields(bytes: Uint8Array<ArrayBuffer>): RequestView {
+  const text = utf8.decode(bytes)
   const json = parseJson(text)
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return emptyView
   const fields = json as Record<string, unknown>
-  if (!Object.hasOwn(fields, 'model')) return { ...emptyView, isStream: fields.stream === true, json: fields }
+  const isStream = fields.stream === true
+  if (!Object.hasOwn(fields, 'model')) return { ...emptyView, isStream, json: fields, outline: fields }
   // With one character for each byte, places in the text are places in the bytes.
-  const spans = findAllMembers(text.length === body.byteLength ? text : latin1(body), 'model')
+  const spans = findAllMembers(text.length === bytes.byteLength ? text : latin1(bytes), 'model')
   // Some upstreams (those written in Go) take a name in any case.
   if (spans.length > 1 || Object.keys(fields).filter(isModelName).length > 1) throw doubledModel()
-  if (fields.model === null) return { ...emptyView, isStream: fields.stream === true, json: fields }
+  if (fields.model === null) return { ...emptyView, isStream, json: fields, outline: fields }
   if (typeof fields.model !== 'string' || fields.model === '') {
     throw badRequest("invalid value for 'model': expected a non-empty string", 'model')
   }
@@ -93,8 +128,9 @@ export function readJsonRequest(body: Uint8Array<ArrayBuffer>): RequestView {
     model: fields.model,
     modelSpan: spans[0] ?? null,
     isModelQuoted: true,
-    isStream: fields.stream === true,
+    isStream,
     json: fields,
+    outline: fields,
   }
 }
 
@@ -123,7 +159,7 @@ export function readFormRequest(body: Uint8Array<ArrayBuffer>, contentType: stri
   const span = { start: field.start, end: field.end }
   const model = buffer.toString('utf8', span.start, span.end)
   if (model === '') throw badRequest("invalid value for 'model': expected a non-empty string", 'model')
-  return { model, modelSpan: span, isModelQuoted: false, isStream, json: null }
+  return { model, modelSpan: span, isModelQuoted: false, isStream, json: null, outline: null }
 }
 
 /** The view of a request without a body, or with one the gateway does not read. */

@@ -143,7 +143,7 @@ function spelledAsStream(passage: Passage, served: Served, answer: WholeAnswer):
   if (call.path !== '/chat/completions' && call.path !== '/completions') return null
   const clientModel = renamedModel(call, served)
   const text = latin1(answer.bytes)
-  const options = call.view.json?.stream_options
+  const options = call.view.outline?.stream_options
   const isUsageAsked =
     typeof options === 'object' && options !== null && 'include_usage' in options && options.include_usage === true
   const chunks = chatChunks(parseEventJson(clientModel === null ? text : renameModel(text, clientModel)), isUsageAsked)
@@ -341,7 +341,7 @@ function startPassing(one: PassOn): Passing {
     isEvents: answer.kind === 'events',
     family: familyOf(call),
     clientModel: renamedModel(call, served),
-    choices: typeof call.view.json?.n === 'number' ? call.view.json.n : 1,
+    choices: typeof call.view.outline?.n === 'number' ? call.view.outline.n : 1,
     isUsageStripped: served.attempt.isUsageAsked,
     cutSecret: (event) => latin1(cutSecret(new Uint8Array(Buffer.from(event, 'latin1')), served.attempt.credential)),
   })

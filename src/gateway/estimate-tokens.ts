@@ -18,13 +18,16 @@ const nothing: TokenEstimate = { input: 0, output: 0 }
 
 /** Nothing for a body that is not JSON: a file has no tokens. */
 export function estimateTokens({ body, path, view }: Pick<Call, 'body' | 'path' | 'view'>): TokenEstimate {
-  const { json } = view
-  if (json === null) return nothing
+  const { outline } = view
+  if (outline === null) return nothing
   const input = Math.min(Math.ceil(body.byteLength / bytesPerToken), maxInput)
   if (path === '/embeddings') return { input, output: 0 }
   const each =
-    countIn(json.max_completion_tokens) ?? countIn(json.max_tokens) ?? countIn(json.max_output_tokens) ?? defaultOutput
-  return { input, output: Math.min(each * (countIn(json.n) ?? 1), maxOutput) }
+    countIn(outline.max_completion_tokens) ??
+    countIn(outline.max_tokens) ??
+    countIn(outline.max_output_tokens) ??
+    defaultOutput
+  return { input, output: Math.min(each * (countIn(outline.n) ?? 1), maxOutput) }
 }
 
 function countIn(value: unknown): number | null {

@@ -25,7 +25,7 @@ const references = ['previous_response_id', 'conversation', 'input_file_id', 'tr
 
 export function natureOfPath({ method, path, view }: PathQuestion): PathNature {
   // The path of nearly every call is not looked at twice.
-  if (path === '/chat/completions' && method === 'POST') return hasReference(view.json) ? 'stateful' : 'free'
+  if (path === '/chat/completions' && method === 'POST') return hasReference(view.outline) ? 'stateful' : 'free'
   const segments = sectionsOf(path)
   if (segments === null) return 'closed'
   const [section = '', second = ''] = segments
@@ -37,15 +37,15 @@ export function natureOfPath({ method, path, view }: PathQuestion): PathNature {
   if (section === 'responses' && (second !== '' ? second !== 'input_tokens' : method !== 'POST')) return 'stateful'
   if (section === 'chat' && (segments.length > 2 || method !== 'POST')) return 'stateful'
   if (section === 'models' && method === 'DELETE') return 'stateful'
-  return hasReference(view.json) ? 'stateful' : 'free'
+  return hasReference(view.outline) ? 'stateful' : 'free'
 }
 
 /** Calls that leave an object behind which the same client may ask for later: they are pinned where the client may do that. */
 export function leavesObject({ path, view }: PathQuestion): boolean {
-  if (path === '/chat/completions') return view.json?.store === true
+  if (path === '/chat/completions') return view.outline?.store === true
   const [section] = sectionsOf(path) ?? []
-  if (section === 'responses') return view.json?.store !== false
-  return section === 'chat' && view.json?.store === true
+  if (section === 'responses') return view.outline?.store !== false
+  return section === 'chat' && view.outline?.store === true
 }
 
 /** Decoded and in lower case, without parameters and blanks, as a careless server would read it; null when it cannot be. */

@@ -87,7 +87,7 @@ export function createRecordCall(parts: RecordParts): RecordCall {
     const missing = missingNumbers(call, progress, ending)
     if (missing === null) return write(reportedUsage(ending.usage))
     const { path, body, view } = call
-    const isReadable = view.json !== null && missing.isInput
+    const isReadable = view.outline !== null && missing.isInput
     const wish = {
       path,
       model: progress.targetModel || view.model,

@@ -45,6 +45,7 @@ let lastId = 0
 
 /** Its body is empty: it is reckoned at what it asks for. */
 function callOf(client: ClientKey, maxTokens: number, time: number): Call {
+  const json = { max_tokens: maxTokens }
   return {
     id: `req_${++lastId}`,
     client,
@@ -53,7 +54,7 @@ function callOf(client: ClientKey, maxTokens: number, time: number): Call {
     query: '',
     headers: new Headers(),
     body: new Uint8Array(0),
-    view: { model: 'm', modelSpan: null, isModelQuoted: true, isStream: false, json: { max_tokens: maxTokens } },
+    view: { model: 'm', modelSpan: null, isModelQuoted: true, isStream: false, json, outline: json },
     signal: new AbortController().signal,
     time,
     startedMs: 0,
@@ -225,7 +226,7 @@ describe('tokens', () => {
       const { view } = one
       const before = limits.take(one, targets)?.tokens?.remaining ?? 0
       settle(limits, one)
-      limits.take({ ...one, path, body: new Uint8Array(bytes), view: { ...view, json } }, targets)
+      limits.take({ ...one, path, body: new Uint8Array(bytes), view: { ...view, json, outline: json } }, targets)
       const after = limits.take(callOf(client, 0, noon), targets)?.tokens?.remaining ?? 0
       // Both probes are reckoned at the default of 1000.
       return before - after

@@ -104,7 +104,7 @@ describe('a client that leaves', () => {
       query: '',
       headers: new Headers(),
       body: new Uint8Array(Buffer.from('{"model":"gpt-4o","messages":[]}')),
-      view: { model: 'gpt-4o', modelSpan: null, isModelQuoted: true, isStream: false, json: {} },
+      view: { model: 'gpt-4o', modelSpan: null, isModelQuoted: true, isStream: false, json: {}, outline: {} },
       signal: AbortSignal.abort(),
       time: Date.now(),
       startedMs: performance.now(),

@@ -135,7 +135,7 @@ describe('what the client wrote is found', () => {
     headers: new Headers(),
     path: '/x',
     query: '',
-    view: { model: '', modelSpan: null, isModelQuoted: true, isStream: false, json: null },
+    view: { model: '', modelSpan: null, isModelQuoted: true, isStream: false, json: null, outline: null },
   }
   const bytes = (text: string) => new Uint8Array(Buffer.from(text))
   test('in a JSON body, however it is spelt', () => {

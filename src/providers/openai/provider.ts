@@ -116,9 +116,9 @@ const usagePaths = new Set(['/chat/completions', '/completions'])
 
 /** The edit that asks a stream for its usage; null when the client has decided that itself, or nothing streams. */
 function findUsageEdit(call: Call): Edit | null {
-  const { json, isStream } = call.view
-  if (json === null || !isStream || !usagePaths.has(call.path)) return null
-  const options = json.stream_options
+  const { outline, isStream } = call.view
+  if (outline === null || !isStream || !usagePaths.has(call.path)) return null
+  const options = outline.stream_options
   const bytes = call.body
   if (options === undefined) {
     const start = bytes.indexOf(0x7b) + 1
@@ -126,7 +126,7 @@ function findUsageEdit(call: Call): Edit | null {
   }
   if (options !== null && (typeof options !== 'object' || 'include_usage' in options)) return null
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
-  // Of several the last one counts, as it does in `json`.
+  // Of several the last one counts, as it does in `outline`.
   const span = findAllMembers(text, 'stream_options').at(-1)
   if (span === undefined) return null
   if (options === null) return { ...span, text: '{"include_usage":true}' }

@@ -47,7 +47,7 @@ export function createConversationParser(conversation: Conversation): AnswerPars
 
 /** The client itself asked a stream for its usage. */
 export function isUsageWanted(call: Call): boolean {
-  const options = call.view.json?.stream_options
+  const options = call.view.outline?.stream_options
   return isRecord(options) && options.include_usage === true
 }
 
