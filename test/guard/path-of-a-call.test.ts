@@ -31,6 +31,8 @@ interface Shares {
 const request = { parse: 1, spell: 0, decode: 1 }
 /** With it: once more, for the key that says which calls are equal. */
 const keyed = { parse: 1, spell: 0, decode: 2 }
+/** A long text in a body is neither parsed nor decoded. */
+const outlined = { parse: 0.01, spell: 0, decode: 0.01 }
 
 /**
  * A fifth or so stands for looks at parts of bounded size (a head, an end) and an event or two. Of a stream each bound holds as well when all
@@ -77,11 +79,15 @@ const kinds: readonly Kind[] = [
     budget: editedStream,
     body: { model: 'redirected-at-once', stream },
   },
-  { name: 'a prompt of 1 MB', budget: json, body: { megabyte } },
-  { name: 'a prompt of 1 MB, streamed', budget: budgets.stream, body: { megabyte, stream } },
+  { name: 'a prompt of 1 MB', budget: { ...json, request: outlined }, body: { megabyte } },
+  { name: 'a prompt of 1 MB, streamed', budget: { ...budgets.stream, request: outlined }, body: { megabyte, stream } },
   { name: 'a redirected model', budget: editedJson, body: { model: 'redirected' } },
   { name: 'a redirected model, streamed', budget: editedStream, body: { model: 'redirected', stream } },
-  { name: 'a redirected model and a prompt of 1 MB', budget: editedJson, body: { model: 'redirected', megabyte } },
+  {
+    name: 'a redirected model and a prompt of 1 MB',
+    budget: { ...editedJson, request: outlined },
+    body: { model: 'redirected', megabyte },
+  },
   { name: 'tools', budget: json, body: { tools } },
   { name: 'tools, streamed', budget: budgets.stream, body: { tools, stream } },
   { name: 'a second target after a failure', budget: editedJson, body: { model: 'first-target-fails' } },
