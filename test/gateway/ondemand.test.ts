@@ -56,6 +56,13 @@ describe('an answer', () => {
     })
   })
 
+  test('to a long question, which is told whole', async () => {
+    await using pair = await startOndemand({ keys: { one: good } })
+    const question = 'Why is "this"\n\u4f60\u597d? '.repeat(500)
+    expect(await saidBy(pair.chat(question))).toBe('Hello there')
+    expect(pair.upstream.requestsOf('query').map((one) => json(one.body).query)).toEqual([question])
+  })
+
   test('by account: signed in once, by the web app’s door', async () => {
     await using pair = await startOndemand({ accounts: { 'ann@example.com': { password: 'pw', behaviour: good } } })
     expect(await saidBy(pair.chat('one'))).toBe('Hello there')

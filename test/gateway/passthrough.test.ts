@@ -69,6 +69,23 @@ describe('a request passes', () => {
     }
   })
 
+  test('however long it is, byte by byte, and a redirect changes the model and nothing else', async () => {
+    const models = [{ pattern: 'short', targets: [{ provider: 'openai', model: 'gpt-4o' }], price: null }]
+    await using pair = await startPair({ credentials: { [secret]: good }, config: { models } })
+    const text = '\\"model\\":\\"short\\" d\u00e9j\u00e0 \u4f60\\u597d \\\\ '.repeat(20_000)
+    const messages = `"messages" : [ {"role":"user","content":"${text}"} ]`
+    for (const bodyOf of [
+      (model: string) => `{"model":"${model}",${messages},"n":1.0}`,
+      (model: string) => `{ ${messages} , "seed":9007199254740993, "model" : "${model}" }`,
+    ]) {
+      for (const model of ['gpt-4o', 'short']) {
+        const init = { method: 'POST', headers: json, body: bodyOf(model) }
+        expect(await statusOf(pair.gateway.call('/v1/chat/completions', init))).toBe(200)
+        expect(Buffer.from(pair.upstream.requests.at(-1)?.body ?? []).equals(Buffer.from(bodyOf('gpt-4o')))).toBe(true)
+      }
+    }
+  })
+
   test("with a library's form", async () => {
     await using pair = await startPair({ credentials: { [secret]: good } })
     const form = new FormData()
