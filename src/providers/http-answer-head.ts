@@ -17,10 +17,37 @@ export interface AnswerHead {
 }
 
 export interface HeadParser {
-  /** Bytes from `from` on. Returns where the head ends in them, -1 when it has not ended. Throws HttpProtocolError. */
-  push(bytes: Buffer, from: number): number
-  /** After the end: the head, and the parser begins anew. Throws HttpProtocolError. */
-  take(): AnswerHead
+  text: string
+  /** Start of the line that has not ended. */
+  position: number
+  /** Of each header line: where its name starts, its colon, its end. */
+  places: number[]
+  isStatusRead: boolean
+}
+
+export function createHeadParser(): HeadParser {
+  return { text: '', position: 0, places: [], isStatusRead: false }
+}
+
+/** Bytes from `from` on. Returns where the head ends in them, -1 when it has not ended. Throws HttpProtocolError. */
+export function pushHead(parser: HeadParser, bytes: Buffer, from: number): number {
+  for (let start = from; start < bytes.length; start += pieceBytes) {
+    const before = parser.text.length
+    parser.text += bytes.toString('latin1', start, Math.min(start + pieceBytes, bytes.length))
+    if (readLines(parser)) return start + parser.position - before
+    if (parser.text.length > maxHeadBytes) throw malformed()
+  }
+  return -1
+}
+
+/** After the end: the head, and the parser begins anew. Throws HttpProtocolError. */
+export function takeHead(parser: HeadParser): AnswerHead {
+  const head = readHead(parser.text, parser.places)
+  parser.text = ''
+  parser.position = 0
+  parser.places = []
+  parser.isStatusRead = false
+  return head
 }
 
 /** All heads of one answer together: informational ones come before it. */
@@ -29,57 +56,32 @@ const maxHeadBytes = 64 * 1024
 const pieceBytes = 4096
 const maxLines = 256
 
-export function createHeadParser(): HeadParser {
-  let text = ''
-  /** Start of the line that has not ended. */
-  let position = 0
-  /** Of each header line: where its name starts, its colon, its end. */
-  let places: number[] = []
-  let isStatusRead = false
-
-  /** True when the empty line was found; `position` is behind it. */
-  function readLines(): boolean {
-    for (;;) {
-      const feed = text.indexOf('\n', position)
-      if (feed < 0) return false
-      const end = feed > position && text.charCodeAt(feed - 1) === carriageReturn ? feed - 1 : feed
-      if (!isStatusRead) isStatusRead = checkStatusLine(text, position, end)
-      else if (end === position) {
-        position = feed + 1
-        return true
-      } else notePlaces(end)
-      position = feed + 1
-    }
+/** True when the empty line was found; `position` is behind it. */
+function readLines(parser: HeadParser): boolean {
+  const { text, places } = parser
+  let position = parser.position
+  for (;;) {
+    const feed = text.indexOf('\n', position)
+    if (feed < 0) break
+    const end = feed > position && text.charCodeAt(feed - 1) === carriageReturn ? feed - 1 : feed
+    if (!parser.isStatusRead) parser.isStatusRead = checkStatusLine(text, position, end)
+    else if (end === position) {
+      parser.position = feed + 1
+      return true
+    } else notePlaces(places, text, position, end)
+    position = feed + 1
   }
+  parser.position = position
+  return false
+}
 
-  function notePlaces(end: number): void {
-    const colon = text.indexOf(':', position)
-    const isNamed = colon > position && colon < end
-    // A line that begins with a blank is an old way to continue the one before; none may stand before the colon.
-    if (!isNamed || isBlank(text.charCodeAt(position)) || isBlank(text.charCodeAt(colon - 1))) throw malformed()
-    if (places.length >= maxLines * 3) throw malformed()
-    places.push(position, colon, end)
-  }
-
-  return {
-    push(bytes, from) {
-      for (let start = from; start < bytes.length; start += pieceBytes) {
-        const before = text.length
-        text += bytes.toString('latin1', start, Math.min(start + pieceBytes, bytes.length))
-        if (readLines()) return start + position - before
-        if (text.length > maxHeadBytes) throw malformed()
-      }
-      return -1
-    },
-    take() {
-      const head = readHead(text, places)
-      text = ''
-      position = 0
-      places = []
-      isStatusRead = false
-      return head
-    },
-  }
+function notePlaces(places: number[], text: string, position: number, end: number): void {
+  const colon = text.indexOf(':', position)
+  const isNamed = colon > position && colon < end
+  // A line that begins with a blank is an old way to continue the one before; none may stand before the colon.
+  if (!isNamed || isBlank(text.charCodeAt(position)) || isBlank(text.charCodeAt(colon - 1))) throw malformed()
+  if (places.length >= maxLines * 3) throw malformed()
+  places.push(position, colon, end)
 }
 
 const carriageReturn = 0x0d

@@ -3,17 +3,18 @@
  * pause. A read is answered at once where something waits.
  */
 import type { AnswerHead } from './http-answer-head.ts'
-import type { AnswerReader, UpstreamResponse } from './upstream-response.ts'
+import type { AnswerBody, AnswerReader, UpstreamResponse } from './upstream-response.ts'
 
-/** What a connection tells of an answer. */
+/** What a connection knows of an answer. A plain object: the functions below are all that there is to it. */
 export interface AnswerFeed {
-  readonly response: UpstreamResponse
-  push(bytes: Uint8Array<ArrayBuffer>): void
-  end(): void
-  /** It was cut. What came before is still read. */
-  fail(cause: unknown): void
-  /** So much waits that nothing more should come. */
-  isBehind(): boolean
+  readonly source: AnswerSource
+  waiting: Uint8Array<ArrayBuffer>[]
+  waitingBytes: number
+  state: 'open' | 'ended' | 'failed'
+  failure: unknown
+  reading: Waiter<ReadResult> | null
+  /** The whole body is waited for. */
+  collecting: Waiter<Uint8Array<ArrayBuffer>> | null
 }
 
 /** What an answer asks of its connection, until its end. */
@@ -24,115 +25,130 @@ export interface AnswerSource {
 }
 
 type ReadResult = Awaited<ReturnType<AnswerReader['read']>>
-interface Waiter {
-  readonly resolve: (result: ReadResult) => void
-  readonly reject: (cause: unknown) => void
-}
-interface WholeWaiter {
-  readonly resolve: (bytes: Uint8Array<ArrayBuffer>) => void
+interface Waiter<Result> {
+  readonly resolve: (result: Result) => void
   readonly reject: (cause: unknown) => void
 }
 
 /** A body may hold this much before its connection pauses; the runtime reads up to twice as much at once. */
 const maxWaitingBytes = 256 * 1024
 
-export function createAnswer({ status, headers }: AnswerHead, hasBody: boolean, source: AnswerSource): AnswerFeed {
-  let waiting: Uint8Array<ArrayBuffer>[] = []
-  let waitingBytes = 0
-  let state: 'open' | 'ended' | 'failed' = 'open'
-  let failure: unknown = null
-  let reading: Waiter | null = null
-  let collecting: WholeWaiter | null = null
+export function createAnswerFeed(source: AnswerSource): AnswerFeed {
+  return { source, waiting: [], waitingBytes: 0, state: 'open', failure: null, reading: null, collecting: null }
+}
 
-  /** One is waited for. */
-  function settle({ resolve, reject }: WholeWaiter): void {
-    if (state === 'failed') reject(failure)
-    else resolve(joined(waiting))
-    waiting = []
-    waitingBytes = 0
+export function feedAnswer(feed: AnswerFeed, bytes: Uint8Array<ArrayBuffer>): void {
+  if (feed.state !== 'open') return
+  const { reading } = feed
+  if (reading !== null) {
+    feed.reading = null
+    reading.resolve({ done: false, value: bytes })
+    return
   }
+  feed.waiting.push(bytes)
+  feed.waitingBytes += bytes.byteLength
+}
 
-  function finish(next: 'ended' | 'failed'): void {
-    if (state !== 'open') return
-    state = next
-    const reader = reading
-    reading = null
-    if (reader !== null) {
-      if (next === 'failed') reader.reject(failure)
-      else reader.resolve({ done: true, value: undefined })
-    }
-    if (collecting !== null) settle(collecting)
-    collecting = null
+export function endAnswer(feed: AnswerFeed): void {
+  finish(feed, 'ended')
+}
+
+/** It was cut. What came before is still read. */
+export function failAnswer(feed: AnswerFeed, cause: unknown): void {
+  feed.failure = cause
+  finish(feed, 'failed')
+}
+
+/** So much waits that nothing more should come. */
+export function isBehind({ waitingBytes, collecting }: AnswerFeed): boolean {
+  return waitingBytes > maxWaitingBytes && collecting === null
+}
+
+/** What the reader gets. The feed does not hold it, so that a stream's headers are forgotten when they have been read. */
+export function answerResponse(feed: AnswerFeed, { status, headers }: AnswerHead, hasBody: boolean): UpstreamResponse {
+  return {
+    status,
+    ok: status >= 200 && status < 300,
+    headers,
+    body: hasBody ? createBody(feed) : null,
+    bytesNow: () => collectNow(feed),
+    bytes: () => collect(feed),
   }
+}
 
+function createBody(feed: AnswerFeed): AnswerBody & AnswerReader {
   const body = {
     getReader: () => body,
-    readNow(): ReadResult | null {
-      const value = waiting.shift()
-      if (value === undefined) return state === 'ended' ? { done: true, value: undefined } : null
-      waitingBytes -= value.byteLength
-      if (waiting.length === 0 && state === 'open') source.resume()
-      return { done: false, value }
-    },
-    read(): Promise<ReadResult> {
-      const now = body.readNow()
-      if (now !== null) return Promise.resolve(now)
-      if (state === 'failed') return Promise.reject(failure)
-      return new Promise((resolve, reject) => {
-        reading = { resolve, reject }
-      })
-    },
-    cancel(): Promise<void> {
-      waiting = []
-      waitingBytes = 0
-      if (state === 'open') {
-        finish('ended')
-        source.stop()
-      }
-      state = 'ended'
-      return Promise.resolve()
-    },
+    readNow: () => readNow(feed),
+    read: () => read(feed),
+    cancel: () => cancel(feed),
   }
+  return body
+}
 
-  return {
-    response: {
-      status,
-      ok: status >= 200 && status < 300,
-      headers,
-      body: hasBody ? body : null,
-      bytesNow() {
-        if (state !== 'ended' || waiting.length === 0) return null
-        const bytes = joined(waiting)
-        waiting = []
-        waitingBytes = 0
-        return bytes
-      },
-      bytes: () =>
-        new Promise((resolve, reject) => {
-          const waiter = { resolve, reject }
-          if (state !== 'open') return settle(waiter)
-          collecting = waiter
-          source.resume()
-        }),
-    },
-    push(bytes) {
-      if (state !== 'open') return
-      const reader = reading
-      if (reader !== null) {
-        reading = null
-        reader.resolve({ done: false, value: bytes })
-        return
-      }
-      waiting.push(bytes)
-      waitingBytes += bytes.byteLength
-    },
-    end: () => finish('ended'),
-    fail(cause) {
-      failure = cause
-      finish('failed')
-    },
-    isBehind: () => waitingBytes > maxWaitingBytes && collecting === null,
+function readNow(feed: AnswerFeed): ReadResult | null {
+  const value = feed.waiting.shift()
+  if (value === undefined) return feed.state === 'ended' ? { done: true, value: undefined } : null
+  feed.waitingBytes -= value.byteLength
+  if (feed.waiting.length === 0 && feed.state === 'open') feed.source.resume()
+  return { done: false, value }
+}
+
+function read(feed: AnswerFeed): Promise<ReadResult> {
+  const now = readNow(feed)
+  if (now !== null) return Promise.resolve(now)
+  if (feed.state === 'failed') return Promise.reject(feed.failure)
+  return new Promise((resolve, reject) => {
+    feed.reading = { resolve, reject }
+  })
+}
+
+function cancel(feed: AnswerFeed): Promise<void> {
+  feed.waiting = []
+  feed.waitingBytes = 0
+  if (feed.state === 'open') {
+    finish(feed, 'ended')
+    feed.source.stop()
   }
+  feed.state = 'ended'
+  return Promise.resolve()
+}
+
+function collectNow(feed: AnswerFeed): Uint8Array<ArrayBuffer> | null {
+  if (feed.state !== 'ended' || feed.waiting.length === 0) return null
+  const bytes = joined(feed.waiting)
+  feed.waiting = []
+  feed.waitingBytes = 0
+  return bytes
+}
+
+function collect(feed: AnswerFeed): Promise<Uint8Array<ArrayBuffer>> {
+  return new Promise((resolve, reject) => {
+    const waiter = { resolve, reject }
+    if (feed.state !== 'open') return settle(feed, waiter)
+    feed.collecting = waiter
+    feed.source.resume()
+  })
+}
+
+function settle(feed: AnswerFeed, { resolve, reject }: Waiter<Uint8Array<ArrayBuffer>>): void {
+  if (feed.state === 'failed') reject(feed.failure)
+  else resolve(joined(feed.waiting))
+  feed.waiting = []
+  feed.waitingBytes = 0
+}
+
+function finish(feed: AnswerFeed, next: 'ended' | 'failed'): void {
+  if (feed.state !== 'open') return
+  feed.state = next
+  const { reading, collecting } = feed
+  feed.reading = null
+  if (reading !== null) {
+    if (next === 'failed') reading.reject(feed.failure)
+    else reading.resolve({ done: true, value: undefined })
+  }
+  if (collecting !== null) settle(feed, collecting)
+  feed.collecting = null
 }
 
 function joined(pieces: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {

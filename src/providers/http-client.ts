@@ -4,7 +4,16 @@
  * holds at most 256 requests unless the program is started with a variable set.
  */
 import { connectionError } from './connection-error.ts'
-import { type Connection, type Exchange, openConnection, type Route } from './http-connection.ts'
+import {
+  type Connection,
+  type ConnectionOwner,
+  closeConnection,
+  type Exchange,
+  expireConnection,
+  openConnection,
+  type Route,
+  runExchange,
+} from './http-connection.ts'
 import { type HttpRequest, readTarget, type Target, type Via, writeRequestHead } from './http-request.ts'
 import type { UpstreamResponse } from './upstream-response.ts'
 
@@ -36,6 +45,7 @@ interface Origin {
   readonly route: Route
   /** The one used last at the end. */
   readonly idle: Connection[]
+  readonly owner: ConnectionOwner
 }
 
 interface Place {
@@ -59,7 +69,7 @@ export function createHttpClient(limits: HttpClientLimits = defaultLimits): Http
     const known = places.get(key)
     if (known !== undefined) return known
     const target = readTarget(url)
-    const origin = origins.get(way + target.origin) ?? { route: routeTo(target, via), idle: [] }
+    const origin = origins.get(way + target.origin) ?? createOrigin(routeTo(target, via))
     origins.set(way + target.origin, origin)
     const place = { target, origin }
     if (places.size >= maxTargets) forgetPlaces()
@@ -80,20 +90,21 @@ export function createHttpClient(limits: HttpClientLimits = defaultLimits): Http
       connection.idleUntilMs = 0
       idleCount--
       if (until > now) return connection
-      connection.close()
+      closeConnection(connection)
     }
     return null
   }
 
-  function open(origin: Origin): Connection {
-    const connection = openConnection(origin.route, {
+  function createOrigin(route: Route): Origin {
+    const idle: Connection[] = []
+    const owner: ConnectionOwner = {
       opened: (opened) => opening.delete(opened),
       freed(freed, keepAliveSeconds) {
         const told = keepAliveSeconds === null ? Number.POSITIVE_INFINITY : (keepAliveSeconds - safetySeconds) * 1000
         const keptMs = Math.min(limits.idleMs, told)
-        if (isClosed || keptMs <= 0 || idleCount >= limits.maxIdle) return freed.close()
+        if (isClosed || keptMs <= 0 || idleCount >= limits.maxIdle) return closeConnection(freed)
         freed.idleUntilMs = performance.now() + keptMs
-        origin.idle.push(freed)
+        idle.push(freed)
         idleCount++
         startSweeping()
       },
@@ -102,9 +113,14 @@ export function createHttpClient(limits: HttpClientLimits = defaultLimits): Http
         if (closed.idleUntilMs === 0) return
         closed.idleUntilMs = 0
         idleCount--
-        origin.idle.splice(origin.idle.lastIndexOf(closed), 1)
+        idle.splice(idle.lastIndexOf(closed), 1)
       },
-    })
+    }
+    return { route, idle, owner }
+  }
+
+  function open(origin: Origin): Connection {
+    const connection = openConnection(origin.route, origin.owner)
     // Behind a socket another connection is made, with a deadline of its own.
     const connectMs = 'unix' in origin.route ? limits.connectMs * 2 : limits.connectMs
     opening.set(connection, performance.now() + connectMs)
@@ -120,7 +136,7 @@ export function createHttpClient(limits: HttpClientLimits = defaultLimits): Http
 
   function sweep(): void {
     const now = performance.now()
-    for (const [connection, until] of opening) if (until <= now) connection.expire()
+    for (const [connection, until] of opening) if (until <= now) expireConnection(connection)
     closeIdle(now)
     if (opening.size + idleCount > 0 || timer === null) return
     clearInterval(timer)
@@ -129,7 +145,7 @@ export function createHttpClient(limits: HttpClientLimits = defaultLimits): Http
 
   function closeIdle(untilMs: number): void {
     for (const { idle } of origins.values()) {
-      for (const connection of idle.filter(({ idleUntilMs }) => idleUntilMs <= untilMs)) connection.close()
+      for (const connection of idle.filter(({ idleUntilMs }) => idleUntilMs <= untilMs)) closeConnection(connection)
     }
   }
 
@@ -155,14 +171,14 @@ export function createHttpClient(limits: HttpClientLimits = defaultLimits): Http
           if (!isUnanswered || connection?.isReused !== true || !isOnlyRead(request))
             return reject(connectionError(cause, signal))
           connection = open(origin)
-          connection.run(exchange)
+          runExchange(connection, exchange)
         },
       }
       connection = takeIdle(origin) ?? open(origin)
     } catch (cause) {
       return reject(connectionError(cause, signal))
     }
-    connection.run(exchange)
+    runExchange(connection, exchange)
   }
 
   return {

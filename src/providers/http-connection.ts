@@ -10,9 +10,25 @@
  */
 import type { Socket, SocketHandler } from 'bun'
 import type { StopSignal } from '../stop-signal.ts'
-import { type AnswerFeed, createAnswer } from './http-answer.ts'
+import {
+  type AnswerFeed,
+  type AnswerSource,
+  answerResponse,
+  createAnswerFeed,
+  endAnswer,
+  failAnswer,
+  feedAnswer,
+  isBehind,
+} from './http-answer.ts'
 import type { AnswerHead } from './http-answer-head.ts'
-import { createAnswerParser } from './http-answer-parser.ts'
+import {
+  type AnswerEvents,
+  type AnswerParser,
+  createAnswerParser,
+  expectAnswer,
+  finishAnswer,
+  pushAnswer,
+} from './http-answer-parser.ts'
 import type { UpstreamResponse } from './upstream-response.ts'
 
 /** Where a connection leads. */
@@ -44,41 +60,49 @@ export interface ConnectionOwner {
   closed(connection: Connection): void
 }
 
+/** Its state, of which others look at the first two only. A plain object: thousands stay open, so the functions are shared. */
 export interface Connection {
   /** An exchange has been over it before. */
-  readonly isReused: boolean
+  isReused: boolean
   /** The owner's own note: until when it waits for another exchange (`performance.now`); 0: it does not. */
   idleUntilMs: number
-  /** Only when it is free, or has just been made. */
-  run(exchange: Exchange): void
-  /** Ends it in the ordinary way. Only when it is free. */
-  close(): void
-  /** It took too long to stand. */
-  expire(): void
+  readonly owner: ConnectionOwner
+  readonly isTls: boolean
+  readonly parser: AnswerParser<Connection>
+  socket: Socket<Connection> | null
+  state: 'opening' | 'open' | 'closed'
+  exchange: Exchange | null
+  answer: AnswerFeed | null
+  isKeptAlive: boolean
+  keepAliveSeconds: number | null
+  isAnswerBegun: boolean
+  isPaused: boolean
+  /** Of the request, what the system has not taken yet. */
+  unsent: readonly Uint8Array[]
+  /** What answers and signals call. */
+  readonly source: AnswerSource
+  readonly abort: () => void
 }
 
-type Events = Pick<
-  ReturnType<typeof createConnection>,
-  'onOpen' | 'onReady' | 'onData' | 'onDrain' | 'onEnd' | 'onClose'
->
-
-const plainHandlers: SocketHandler<Events> = {
+const plainHandlers: SocketHandler<Connection> = {
   open(socket) {
-    socket.data.onOpen(socket)
-    socket.data.onReady(null)
+    opened(socket)
+    ready(socket.data, null)
   },
-  data: (socket, bytes) => socket.data.onData(bytes),
-  drain: (socket) => socket.data.onDrain(),
-  end: (socket) => socket.data.onEnd(),
-  close: (socket, cause) => socket.data.onClose(cause),
-  error: (socket, cause) => socket.data.onClose(cause),
+  data: (socket, bytes) => received(socket.data, bytes),
+  drain: (socket) => sendRest(socket.data),
+  end: (socket) => ended(socket.data),
+  close: (socket, cause) => closed(socket.data, cause),
+  error: (socket, cause) => closed(socket.data, cause),
 }
 
-const tlsHandlers: SocketHandler<Events> = {
+const tlsHandlers: SocketHandler<Connection> = {
   ...plainHandlers,
-  open: (socket) => socket.data.onOpen(socket),
-  handshake: (socket, isTrusted, cause) => socket.data.onReady(isTrusted ? null : (cause ?? connectionReset())),
+  open: opened,
+  handshake: (socket, isTrusted, cause) => ready(socket.data, isTrusted ? null : (cause ?? connectionReset())),
 }
+
+const answerEvents: AnswerEvents<Connection> = { head: answerBegins, data: answerGoesOn, end: answerEnds }
 
 /** From then on the system asks whether the other side is still there. */
 const probeAfterMs = 60_000
@@ -86,211 +110,219 @@ const probeAfterMs = 60_000
 const scratch = Buffer.allocUnsafe(64 * 1024)
 
 export function openConnection(route: Route, owner: ConnectionOwner): Connection {
-  const { connection, ...events } = createConnection(owner, route.serverName !== null)
+  const connection = createConnection(owner, route.serverName !== null)
   const { serverName, ...address } = route
   const options =
     serverName === null
-      ? { ...address, socket: plainHandlers, data: events }
-      : { ...address, socket: tlsHandlers, data: events, tls: { serverName } }
+      ? { ...address, socket: plainHandlers, data: connection }
+      : { ...address, socket: tlsHandlers, data: connection, tls: { serverName } }
   try {
     // Its types know either an address or a socket's path, not what may be both.
-    Bun.connect(options as Bun.TCPSocketConnectOptions<Events>).catch(events.onClose)
+    Bun.connect(options as Bun.TCPSocketConnectOptions<Connection>).catch((cause) => closed(connection, cause))
   } catch (cause) {
-    queueMicrotask(() => events.onClose(cause))
+    queueMicrotask(() => closed(connection, cause))
   }
   return connection
 }
 
-function createConnection(owner: ConnectionOwner, isTls: boolean) {
-  let socket: Socket<Events> | null = null
-  let state: 'opening' | 'open' | 'closed' = 'opening'
-  let exchange: Exchange | null = null
-  let answer: AnswerFeed | null = null
-  let isKeptAlive = false
-  let keepAliveSeconds: number | null = null
-  let isAnswerBegun = false
-  let isPaused = false
-  /** Of the request, what the system has not taken yet. */
-  let unsent: Uint8Array[] = []
-  const parser = createAnswerParser({ head: onHead, data: onBody, end: onAnswered })
+/** Only when it is free, or has just been made. */
+export function runExchange(connection: Connection, exchange: Exchange): void {
+  connection.exchange = exchange
+  connection.isAnswerBegun = false
+  exchange.signal.addEventListener('abort', connection.abort)
+  expectAnswer(connection.parser, exchange.isHeadRequest)
+  if (connection.state === 'open') write(connection, exchange)
+  else if (connection.state === 'closed') lose(connection, connectionReset())
+}
 
-  const connection = {
+/** Ends it in the ordinary way. Only when it is free. */
+export function closeConnection(connection: Connection): void {
+  shut(connection)
+  if (connection.isTls) connection.socket?.terminate()
+  else connection.socket?.end()
+}
+
+/** It took too long to stand. */
+export function expireConnection(connection: Connection): void {
+  lose(connection, Object.assign(new Error('the connection took too long'), { code: 'ETIMEDOUT' }))
+}
+
+function createConnection(owner: ConnectionOwner, isTls: boolean): Connection {
+  const connection: Connection = {
     isReused: false,
     idleUntilMs: 0,
-    run(next: Exchange) {
-      exchange = next
-      isAnswerBegun = false
-      next.signal.addEventListener('abort', abort)
-      parser.expect(next.isHeadRequest)
-      if (state === 'open') write(next)
-      else if (state === 'closed') lose(connectionReset())
-    },
-    close() {
-      shut()
-      if (isTls) socket?.terminate()
-      else socket?.end()
-    },
-    expire: () => lose(Object.assign(new Error('the connection took too long'), { code: 'ETIMEDOUT' })),
+    owner,
+    isTls,
+    parser: createAnswerParser(answerEvents),
+    socket: null,
+    state: 'opening',
+    exchange: null,
+    answer: null,
+    isKeptAlive: false,
+    keepAliveSeconds: null,
+    isAnswerBegun: false,
+    isPaused: false,
+    unsent: nothing,
+    source: { resume: () => resume(connection), stop: () => drop(connection) },
+    abort: () => abort(connection),
   }
-  const source = { resume, stop: drop }
+  return connection
+}
 
-  function write({ head, body }: Exchange): void {
-    let size = scratch.write(head, 0, 'latin1')
-    if (size < head.length) {
-      writeLong(head, body)
-      return
-    }
-    let index = 0
-    for (; index < body.length; index++) {
-      const piece = body[index] as Uint8Array
-      if (size + piece.byteLength > scratch.length) break
-      scratch.set(piece, size)
-      size += piece.byteLength
-    }
-    const taken = socket?.write(scratch, 0, size) ?? -1
-    if (taken === size && index === body.length) return
-    // A socket that is gone says so by itself.
-    if (taken < 0) return
-    unsent = body.slice(index)
-    if (taken < size) unsent.unshift(new Uint8Array(scratch.subarray(taken, size)))
-    else onDrain()
+const nothing: readonly Uint8Array[] = []
+
+function write(connection: Connection, { head, body }: Exchange): void {
+  let size = scratch.write(head, 0, 'latin1')
+  if (size < head.length) {
+    connection.unsent = [Buffer.from(head, 'latin1'), ...body]
+    sendRest(connection)
+    return
   }
-
-  function writeLong(head: string, body: readonly Uint8Array[]): void {
-    unsent = [Buffer.from(head, 'latin1'), ...body]
-    onDrain()
+  let index = 0
+  for (; index < body.length; index++) {
+    const piece = body[index] as Uint8Array
+    if (size + piece.byteLength > scratch.length) break
+    scratch.set(piece, size)
+    size += piece.byteLength
   }
+  const taken = connection.socket?.write(scratch, 0, size) ?? -1
+  if (taken === size && index === body.length) return
+  // A socket that is gone says so by itself.
+  if (taken < 0) return
+  const rest = body.slice(index)
+  connection.unsent = taken < size ? [new Uint8Array(scratch.subarray(taken, size)), ...rest] : rest
+  if (taken === size) sendRest(connection)
+}
 
-  function onDrain(): void {
-    while (unsent.length > 0 && socket !== null) {
-      const piece = unsent[0] as Uint8Array
-      const taken = Math.max(0, socket.write(piece))
-      if (taken < piece.byteLength) {
-        unsent[0] = piece.subarray(taken)
-        return
-      }
-      unsent.shift()
-    }
+function sendRest(connection: Connection): void {
+  const { socket, unsent } = connection
+  if (socket === null || unsent.length === 0) return
+  for (let index = 0; index < unsent.length; index++) {
+    const piece = unsent[index] as Uint8Array
+    const taken = Math.max(0, socket.write(piece))
+    // Writing may have found the socket gone.
+    if (connection.unsent !== unsent) return
+    if (taken === piece.byteLength) continue
+    connection.unsent = [piece.subarray(taken), ...unsent.slice(index + 1)]
+    return
   }
+  connection.unsent = nothing
+}
 
-  function onOpen(opened: Socket<Events>): void {
-    socket = opened
-    // Nobody waits for it any more.
-    if (state === 'closed') opened.terminate()
-    else opened.setKeepAlive(true, probeAfterMs)
+function opened(socket: Socket<Connection>): void {
+  const connection = socket.data
+  connection.socket = socket
+  // Nobody waits for it any more.
+  if (connection.state === 'closed') socket.terminate()
+  else socket.setKeepAlive(true, probeAfterMs)
+}
+
+function ready(connection: Connection, cause: Error | null): void {
+  if (connection.state !== 'opening') return
+  if (cause !== null) {
+    lose(connection, cause)
+    return
   }
+  connection.state = 'open'
+  connection.owner.opened(connection)
+  if (connection.exchange !== null) write(connection, connection.exchange)
+}
 
-  function onReady(cause: Error | null): void {
-    if (state !== 'opening') return
-    if (cause !== null) {
-      lose(cause)
-      return
-    }
-    state = 'open'
-    owner.opened(connection)
-    if (exchange !== null) write(exchange)
+function received(connection: Connection, bytes: Buffer): void {
+  if (connection.state !== 'open') return
+  // Nobody has asked: whatever would come next could not be trusted.
+  if (connection.exchange === null) {
+    drop(connection)
+    return
   }
-
-  function onData(bytes: Buffer): void {
-    if (state !== 'open') return
-    // Nobody has asked: whatever would come next could not be trusted.
-    if (exchange === null) drop()
-    else read(bytes)
+  connection.isAnswerBegun = true
+  try {
+    pushAnswer(connection.parser, connection, bytes)
+  } catch (cause) {
+    lose(connection, cause)
+    return
   }
-
-  function read(bytes: Buffer): void {
-    isAnswerBegun = true
-    try {
-      parser.push(bytes)
-    } catch (cause) {
-      lose(cause)
-      return
-    }
-    if (answer?.isBehind() === true) {
-      isPaused = true
-      socket?.pause()
-    }
+  if (connection.answer !== null && isBehind(connection.answer)) {
+    connection.isPaused = true
+    connection.socket?.pause()
   }
+}
 
-  function onHead(head: AnswerHead, hasBody: boolean): void {
-    isKeptAlive = head.isKeptAlive
-    keepAliveSeconds = head.keepAliveSeconds
-    answer = createAnswer(head, hasBody, source)
-    exchange?.answered(answer.response)
-  }
+function answerBegins(connection: Connection, head: AnswerHead, hasBody: boolean): void {
+  connection.isKeptAlive = head.isKeptAlive
+  connection.keepAliveSeconds = head.keepAliveSeconds
+  connection.answer = createAnswerFeed(connection.source)
+  connection.exchange?.answered(answerResponse(connection.answer, head, hasBody))
+}
 
-  function onBody(bytes: Buffer): void {
-    answer?.push(bytes as Buffer<ArrayBuffer>)
-  }
+function answerGoesOn({ answer }: Connection, bytes: Buffer): void {
+  if (answer !== null) feedAnswer(answer, bytes as Buffer<ArrayBuffer>)
+}
 
-  function onAnswered(isClean: boolean): void {
-    const ended = answer
-    const isUsable = isClean && isKeptAlive && unsent.length === 0
-    release()
-    // Before the reader hears of it: who asks again at once is to find it free.
-    if (isUsable) {
-      resume()
-      connection.isReused = true
-      owner.freed(connection, keepAliveSeconds)
-    } else drop()
-    ended?.end()
-  }
+function answerEnds(connection: Connection, isClean: boolean): void {
+  const { answer } = connection
+  const isUsable = isClean && connection.isKeptAlive && connection.unsent.length === 0
+  release(connection)
+  // Before the reader hears of it: who asks again at once is to find it free.
+  if (isUsable) {
+    resume(connection)
+    connection.isReused = true
+    connection.owner.freed(connection, connection.keepAliveSeconds)
+  } else drop(connection)
+  if (answer !== null) endAnswer(answer)
+}
 
-  function release(): void {
-    exchange?.signal.removeEventListener('abort', abort)
-    exchange = null
-    answer = null
-    if (unsent.length > 0) unsent = []
-  }
+function release(connection: Connection): void {
+  connection.exchange?.signal.removeEventListener('abort', connection.abort)
+  connection.exchange = null
+  connection.answer = null
+  connection.unsent = nothing
+}
 
-  function resume(): void {
-    if (!isPaused) return
-    isPaused = false
-    socket?.resume()
-  }
+function resume(connection: Connection): void {
+  if (!connection.isPaused) return
+  connection.isPaused = false
+  connection.socket?.resume()
+}
 
-  /** The other side has ended it. */
-  function onEnd(): void {
-    if (state !== 'open') return
-    if (exchange === null || !parser.finish()) lose(connectionReset())
-  }
+/** The other side has ended it. */
+function ended(connection: Connection): void {
+  if (connection.state !== 'open') return
+  if (connection.exchange === null || !finishAnswer(connection.parser, connection)) lose(connection, connectionReset())
+}
 
-  function onClose(cause?: unknown): void {
-    if (state === 'closed') return
-    lose(cause ?? connectionReset())
-  }
+function closed(connection: Connection, cause?: unknown): void {
+  if (connection.state === 'closed') return
+  lose(connection, cause ?? connectionReset())
+}
 
-  function abort(): void {
-    const reason = exchange?.signal.reason
-    isAnswerBegun = true
-    lose(reason)
-  }
+function abort(connection: Connection): void {
+  const reason = connection.exchange?.signal.reason
+  connection.isAnswerBegun = true
+  lose(connection, reason)
+}
 
-  function lose(cause: unknown): void {
-    const failed = exchange
-    const cut = answer
-    const isUnanswered = !isAnswerBegun
-    release()
-    drop()
-    if (cut !== null) cut.fail(cause)
-    else failed?.failed(cause, isUnanswered)
-  }
+function lose(connection: Connection, cause: unknown): void {
+  const { exchange, answer } = connection
+  const isUnanswered = !connection.isAnswerBegun
+  release(connection)
+  drop(connection)
+  if (answer !== null) failAnswer(answer, cause)
+  else exchange?.failed(cause, isUnanswered)
+}
 
-  /** At once, so that the other side stops. */
-  function drop(): void {
-    release()
-    if (state === 'closed') return
-    shut()
-    socket?.terminate()
-  }
+/** At once, so that the other side stops. */
+function drop(connection: Connection): void {
+  release(connection)
+  if (connection.state === 'closed') return
+  shut(connection)
+  connection.socket?.terminate()
+}
 
-  function shut(): void {
-    if (state === 'closed') return
-    state = 'closed'
-    owner.closed(connection)
-  }
-
-  return { connection, onOpen, onReady, onData, onDrain, onEnd, onClose }
+function shut(connection: Connection): void {
+  if (connection.state === 'closed') return
+  connection.state = 'closed'
+  connection.owner.closed(connection)
 }
 
 function connectionReset(): Error {

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { createAnswerParser } from '../../src/providers/http-answer-parser.ts'
+import { createAnswerParser, expectAnswer, finishAnswer, pushAnswer } from '../../src/providers/http-answer-parser.ts'
 import { HttpProtocolError } from '../../src/providers/http-protocol-error.ts'
 import { createSeededRandom } from './text-tools/seeded-random.ts'
 
@@ -17,28 +17,28 @@ function parse(pieces: readonly string[], isHead = false): Seen | string {
   const seen: Seen = { status: 0, type: null, hasBody: false, body: '', end: 'open' }
   let isClosing = false
   const parser = createAnswerParser({
-    head(head, hasBody) {
+    head(_, head, hasBody) {
       seen.status = head.status
       seen.type = head.headers.get('content-type')
       seen.hasBody = hasBody
     },
-    data: (bytes) => {
+    data: (_, bytes) => {
       expect(bytes.length).toBeGreaterThan(0)
       seen.body += bytes.toString('latin1')
     },
-    end(isClean) {
+    end(_, isClean) {
       seen.end = isClosing ? 'close' : 'unclean'
       if (isClean) seen.end = 'clean'
     },
   })
-  parser.expect(isHead)
+  expectAnswer(parser, isHead)
   try {
     for (const piece of pieces) {
-      parser.push(Buffer.from(piece, 'latin1'))
+      pushAnswer(parser, null, Buffer.from(piece, 'latin1'))
       if (seen.end !== 'open') return seen
     }
     isClosing = true
-    parser.finish()
+    finishAnswer(parser, null)
     return seen
   } catch (cause) {
     if (cause instanceof HttpProtocolError) return cause.code
@@ -157,7 +157,7 @@ test('one answer after another over the same connection', () => {
   let ends = 0
   const parser = createAnswerParser({
     head: () => {},
-    data: (bytes) => {
+    data: (_, bytes) => {
       body += bytes.toString()
     },
     end: () => ends++,
@@ -167,8 +167,8 @@ test('one answer after another over the same connection', () => {
     `${ok}content-length: 2\r\n\r\nho`,
     `${chunked}1\r\n!\r\n0\r\n\r\n`,
   ]) {
-    parser.expect(false)
-    for (const piece of text.match(/[\s\S]{1,7}/g) ?? []) parser.push(Buffer.from(piece))
+    expectAnswer(parser, false)
+    for (const piece of text.match(/[\s\S]{1,7}/g) ?? []) pushAnswer(parser, null, Buffer.from(piece))
   }
   expect({ body, ends }).toEqual({ body: 'hiho!', ends: 3 })
 })
