@@ -11,7 +11,7 @@ import { describeError } from '../log.ts'
 import { cutSecret } from '../providers/classify-refusal.ts'
 import { connectionError } from '../providers/connection-error.ts'
 import type { Call } from '../providers/provider.ts'
-import type { AnswerReader } from '../providers/upstream-response.ts'
+import type { AnswerReader, TakePiece } from '../providers/upstream-response.ts'
 import type { StopSignal } from '../stop-signal.ts'
 import type { AnswerMemory } from './answer-memory.ts'
 import { createClientStream, createWrittenStream, type Sink } from './client-stream.ts'
@@ -314,17 +314,25 @@ async function passOn(one: PassOn): Promise<void> {
   }
   try {
     for (const chunk of answer.held) passing.push(chunk)
-    for (;;) {
-      const { done, value } = await answer.reader.read()
-      if (done) break
+    const take = (piece: Uint8Array) => {
       served.deadline.touch()
-      const room = passing.push(value)
-      if (room !== null) await untilRoom(room)
+      const room = passing.push(piece)
+      return room === null ? null : untilRoom(room)
     }
+    await (answer.reader.readAll?.(take) ?? takeAll(answer.reader, take))
   } catch (cause) {
     failure = isClientSlow ? clientGone() : connectionError(cause, served.attempt.signal)
   }
   passing.end(failure)
+}
+
+async function takeAll(reader: AnswerReader, take: TakePiece): Promise<void> {
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) return
+    const room = take(value)
+    if (room !== null) await room
+  }
 }
 
 interface Passing {

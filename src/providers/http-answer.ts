@@ -3,7 +3,7 @@
  * pause. A read is answered at once where something waits.
  */
 import type { AnswerHead } from './http-answer-head.ts'
-import type { AnswerBody, AnswerReader, UpstreamResponse } from './upstream-response.ts'
+import type { AnswerBody, AnswerReader, TakePiece, UpstreamResponse } from './upstream-response.ts'
 
 /** What a connection knows of an answer. A plain object: the functions below are all that there is to it. */
 export interface AnswerFeed {
@@ -15,6 +15,8 @@ export interface AnswerFeed {
   reading: Waiter<ReadResult> | null
   /** The whole body is waited for. */
   collecting: Waiter<Uint8Array<ArrayBuffer>> | null
+  /** Each piece is given away as it comes. */
+  taking: Taking | null
 }
 
 /** What an answer asks of its connection, until its end. */
@@ -22,6 +24,12 @@ export interface AnswerSource {
   resume(): void
   /** Nothing more is wanted. */
   stop(): void
+}
+
+interface Taking extends Waiter<void> {
+  readonly take: TakePiece
+  /** There is no room for more just now. */
+  isHeld: boolean
 }
 
 type ReadResult = Awaited<ReturnType<AnswerReader['read']>>
@@ -34,12 +42,25 @@ interface Waiter<Result> {
 const maxWaitingBytes = 256 * 1024
 
 export function createAnswerFeed(source: AnswerSource): AnswerFeed {
-  return { source, waiting: [], waitingBytes: 0, state: 'open', failure: null, reading: null, collecting: null }
+  return {
+    source,
+    waiting: [],
+    waitingBytes: 0,
+    state: 'open',
+    failure: null,
+    reading: null,
+    collecting: null,
+    taking: null,
+  }
 }
 
 export function feedAnswer(feed: AnswerFeed, bytes: Uint8Array<ArrayBuffer>): void {
   if (feed.state !== 'open') return
-  const { reading } = feed
+  const { reading, taking } = feed
+  if (taking !== null && !taking.isHeld) {
+    give(feed, taking, bytes)
+    return
+  }
   if (reading !== null) {
     feed.reading = null
     reading.resolve({ done: false, value: bytes })
@@ -81,6 +102,7 @@ function createBody(feed: AnswerFeed): AnswerBody & AnswerReader {
     getReader: () => body,
     readNow: () => readNow(feed),
     read: () => read(feed),
+    readAll: (take: TakePiece) => readAll(feed, take),
     cancel: () => cancel(feed),
   }
   return body
@@ -101,6 +123,56 @@ function read(feed: AnswerFeed): Promise<ReadResult> {
   return new Promise((resolve, reject) => {
     feed.reading = { resolve, reject }
   })
+}
+
+function readAll(feed: AnswerFeed, take: TakePiece): Promise<void> {
+  return new Promise((resolve, reject) => {
+    feed.taking = { take, resolve, reject, isHeld: false }
+    goOnTaking(feed, feed.taking)
+  })
+}
+
+/** What has come while there was no room, then the end where that has come, too. */
+function goOnTaking(feed: AnswerFeed, taking: Taking): void {
+  taking.isHeld = false
+  while (!taking.isHeld) {
+    const piece = feed.waiting.shift()
+    if (piece === undefined) break
+    feed.waitingBytes -= piece.byteLength
+    give(feed, taking, piece)
+  }
+  if (taking.isHeld || feed.taking !== taking) return
+  if (feed.state === 'open') feed.source.resume()
+  else endTaking(feed, taking)
+}
+
+function give(feed: AnswerFeed, taking: Taking, piece: Uint8Array<ArrayBuffer>): void {
+  let room: Promise<unknown> | null
+  try {
+    room = taking.take(piece)
+  } catch (cause) {
+    giveUp(feed, taking, cause)
+    return
+  }
+  if (room === null) return
+  taking.isHeld = true
+  room.then(
+    () => goOnTaking(feed, taking),
+    (cause) => giveUp(feed, taking, cause),
+  )
+}
+
+function giveUp(feed: AnswerFeed, taking: Taking, cause: unknown): void {
+  taking.isHeld = true
+  feed.taking = null
+  cancel(feed)
+  taking.reject(cause)
+}
+
+function endTaking(feed: AnswerFeed, { resolve, reject }: Taking): void {
+  feed.taking = null
+  if (feed.state === 'failed') reject(feed.failure)
+  else resolve()
 }
 
 function cancel(feed: AnswerFeed): Promise<void> {
@@ -141,7 +213,8 @@ function settle(feed: AnswerFeed, { resolve, reject }: Waiter<Uint8Array<ArrayBu
 function finish(feed: AnswerFeed, next: 'ended' | 'failed'): void {
   if (feed.state !== 'open') return
   feed.state = next
-  const { reading, collecting } = feed
+  const { reading, collecting, taking } = feed
+  if (taking !== null && !taking.isHeld) endTaking(feed, taking)
   feed.reading = null
   if (reading !== null) {
     if (next === 'failed') reading.reject(feed.failure)

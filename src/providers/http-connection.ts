@@ -261,6 +261,8 @@ function answerGoesOn({ answer }: Connection, bytes: Buffer): void {
 
 function answerEnds(connection: Connection, isClean: boolean): void {
   const { answer } = connection
+  // Whoever took the last piece has given it up.
+  if (connection.exchange === null) return
   const isUsable = isClean && connection.isKeptAlive && connection.unsent.length === 0
   release(connection)
   // Before the reader hears of it: who asks again at once is to find it free.

@@ -25,6 +25,9 @@ export interface AnswerBody {
   cancel(): Promise<void>
 }
 
+/** A promise: there is no room for more before it resolves. */
+export type TakePiece = (piece: Uint8Array<ArrayBuffer>) => Promise<unknown> | null
+
 /** One read at a time. */
 export interface AnswerReader {
   /** Rejects when the body was cut. What was cancelled ends as if it were over. */
@@ -33,5 +36,10 @@ export interface AnswerReader {
   >
   /** As `read`, but only what is there already; null where nothing is, or the next read rejects. */
   readNow?(): Awaited<ReturnType<AnswerReader['read']>> | null
+  /**
+   * In place of all further reads: gives each piece to `take` as it comes, without a promise for each. Where `take` returns a promise,
+   * nothing more is given before it resolves. Resolves at the end; rejects as `read` does, or as that promise.
+   */
+  readAll?(take: TakePiece): Promise<void>
   cancel(): Promise<void>
 }
