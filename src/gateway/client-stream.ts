@@ -1,6 +1,7 @@
 /** A body that is written piece by piece, with comments while nothing is written. What is written is the caller's business. */
 import type { Clock } from '../clock.ts'
 import { keepAliveComment } from '../formats/sse.ts'
+import { heapCare } from './heap-care.ts'
 
 /** Where a client's bytes go. */
 export interface Sink {
@@ -34,12 +35,14 @@ export function createClientStream({ clock, keepAliveMs, run }: ClientStreamOpti
         if (clock.monotonic() - writtenMs >= keepAliveMs - 1) sink.write(keepAliveComment)
       }
       const timer = keepAliveMs > 0 ? setInterval(comment, keepAliveMs) : undefined
+      heapCare.begin()
       try {
         await run(sink)
         controller.end()
       } catch (cause) {
         controller.close(cause instanceof Error ? cause : new Error('the stream broke off'))
       } finally {
+        heapCare.end()
         clearInterval(timer)
       }
     },
