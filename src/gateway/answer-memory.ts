@@ -14,11 +14,11 @@ export interface RememberedAnswer {
 }
 
 /** All streams together. */
-const defaultMaxBytes = 32 * 1024 * 1024
+const defaultMaxBytes = 16 * 1024 * 1024
 /** What a chunk takes beside its bytes. */
 const chunkOverheadBytes = 256
 /**
- * One stream gets at most this share of what is left: 2 MiB while there are few, about 6 kB each while there are 5,000. So none takes it
+ * One stream gets at most this share of what is left: 1 MiB while there are few, about 3 kB each while there are 5,000. So none takes it
  * all, and each has at least a beginning from which the rest can be judged.
  */
 const share = 1 / 16

@@ -16,7 +16,7 @@ test('a stream alone is remembered up to its share, without a gap', () => {
 })
 
 test('5,000 at once stay below the bound together, and each has a beginning', () => {
-  const maxBytes = 32 * 1024 * 1024
+  const maxBytes = 16 * 1024 * 1024
   const memory = createAnswerMemory(maxBytes)
   const streams = Array.from({ length: 5000 }, () => memory.begin())
   for (let round = 0; round < 200; round++) for (const stream of streams) stream.push(chunk)
