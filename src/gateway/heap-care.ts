@@ -16,6 +16,8 @@ export interface HeapCareParts {
 
 /** So many at once are a flood. */
 const manyStreams = 500
+/** So few are left when it is over: the thorough collection takes the main thread 20 to 100 ms. */
+const fewStreams = 10
 const lookEveryMs = 250
 /** It is collected again when memory has grown by this since: streams that only go on cost nothing. */
 const growth = 1.15
@@ -27,7 +29,7 @@ export function createHeapCare(parts: HeapCareParts = ownHeap) {
 
   /** Runs until the flood is over. */
   function look(): void {
-    if (open < manyStreams / 5) {
+    if (open < fewStreams) {
       if (timer !== null) clearInterval(timer)
       timer = null
       collectedBytes = 0
