@@ -168,8 +168,10 @@ export function createHttpClient(limits: HttpClientLimits = defaultLimits): Http
         signal,
         answered: resolve,
         failed(cause, isUnanswered) {
-          if (!isUnanswered || connection?.isReused !== true || !isOnlyRead(request))
-            return reject(connectionError(cause, signal))
+          const isStale = isUnanswered && connection?.isReused === true
+          // What was idle beside it may be as dead: the next try is to go over a new one.
+          if (isStale) for (const idle of [...origin.idle]) closeConnection(idle)
+          if (!isStale || !isOnlyRead(request)) return reject(connectionError(cause, signal))
           connection = open(origin)
           runExchange(connection, exchange)
         },

@@ -249,7 +249,8 @@ function received(connection: Connection, bytes: Buffer): void {
 }
 
 function answerBegins(connection: Connection, head: AnswerHead, hasBody: boolean): void {
-  connection.isKeptAlive = head.isKeptAlive
+  // A proxy that wants a login: many close the connection then, whatever they say.
+  connection.isKeptAlive = head.isKeptAlive && head.status !== 407
   connection.keepAliveSeconds = head.keepAliveSeconds
   connection.answer = createAnswerFeed(connection.source)
   connection.exchange?.answered(answerResponse(connection.answer, head, hasBody))

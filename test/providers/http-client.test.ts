@@ -292,6 +292,18 @@ test('what is sent again goes over a new connection, not over another that may b
   expect(upstream.requests.length).toBe(5)
 })
 
+test('when one kept connection turns out to be dead, those that were idle beside it are not used either', async () => {
+  await using upstream = await startRawUpstream((socket, { number }) => {
+    if (number === 1) setTimeout(() => socket.write(answer), 10)
+    else socket.resetAndDestroy()
+  })
+  using client = startClient()
+  await Promise.all(Array.from({ length: 3 }, () => client.send(post(upstream))))
+  expect(await outcome(client.send(post(upstream)))).toBe('ECONNRESET')
+  expect(await outcome(client.send(post(upstream)))).toBe('hi')
+  expect(upstream.requests.length).toBe(5)
+})
+
 test('a second failure is not tried again, nor that of a new connection', async () => {
   await using upstream = await startRawUpstream((socket, { total }) =>
     total === 1 ? socket.write(answer) : socket.end(),
