@@ -63,7 +63,7 @@ export async function runPeer(peer: Peer, directory: string, upstreamPort: numbe
       // Some start a process more with the first call.
       pids: [child.pid],
       path: chatPath,
-      headers: launch.headers ?? {},
+      headers: { authorization: headers.authorization, ...launch.headers },
       model: launch.model ?? defaultModel,
       startMs,
       trial: { idleBytes, ...seen },
