@@ -48,6 +48,7 @@ export function drawSoak(samples: readonly Sample[], title: string): string {
   const height = 30 + panels.length * panelHeight
   const drawn = panels.map((panel, index) => drawPanel(panel, samples, { top: 30 + index * panelHeight, endSeconds }))
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="11">
+<title>${title}: memory, descriptors, threads, calls and files over time</title>
 <rect width="${width}" height="${height}" fill="#fff"/>
 <text x="${left}" y="18" font-size="13">${title}</text>
 ${drawn.join('\n')}
