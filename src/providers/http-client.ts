@@ -45,6 +45,8 @@ interface Origin {
   readonly route: Route
   /** The one used last at the end. */
   readonly idle: Connection[]
+  /** All of them, idle or not. */
+  connections: number
   readonly owner: ConnectionOwner
 }
 
@@ -80,7 +82,7 @@ export function createHttpClient(limits: HttpClientLimits = defaultLimits): Http
   /** What leads nowhere any more, such as a socket that was taken away, goes with them. */
   function forgetPlaces(): void {
     places.clear()
-    for (const [key, { idle }] of origins) if (idle.length === 0) origins.delete(key)
+    for (const [key, { connections }] of origins) if (connections === 0) origins.delete(key)
   }
 
   function takeIdle({ idle }: Origin): Connection | null {
@@ -109,6 +111,7 @@ export function createHttpClient(limits: HttpClientLimits = defaultLimits): Http
         startSweeping()
       },
       closed(closed) {
+        origin.connections--
         opening.delete(closed)
         if (closed.idleUntilMs === 0) return
         closed.idleUntilMs = 0
@@ -116,11 +119,13 @@ export function createHttpClient(limits: HttpClientLimits = defaultLimits): Http
         idle.splice(idle.lastIndexOf(closed), 1)
       },
     }
-    return { route, idle, owner }
+    const origin: Origin = { route, idle, connections: 0, owner }
+    return origin
   }
 
   function open(origin: Origin): Connection {
     const connection = openConnection(origin.route, origin.owner)
+    origin.connections++
     // Behind a socket another connection is made, with a deadline of its own.
     const connectMs = 'unix' in origin.route ? limits.connectMs * 2 : limits.connectMs
     opening.set(connection, performance.now() + connectMs)

@@ -304,6 +304,22 @@ test('when one kept connection turns out to be dead, those that were idle beside
   expect(upstream.requests.length).toBe(5)
 })
 
+test('a connection in use while many other addresses are asked for is used again, and closed when it was idle for long', async () => {
+  await using upstream = await startRawUpstream((socket, { text }) => {
+    if (!text.includes('/slow')) socket.write(answer)
+    else setTimeout(() => socket.write(answer), 200)
+  })
+  await using other = await startRawUpstream((socket) => socket.write(answer))
+  using client = startClient({ idleMs: 100 })
+  const slow = client.send(get(upstream, { url: `${upstream.url}slow` }))
+  for (let index = 0; index < 600; index++)
+    expect(await outcome(client.send(get(other, { url: other.url + index })))).toBe('hi')
+  expect(await outcome(slow)).toBe('hi')
+  expect(await outcome(client.send(get(upstream)))).toBe('hi')
+  expect(upstream.connections.length).toBe(1)
+  await upstream.connections[0]?.gone
+})
+
 test('a second failure is not tried again, nor that of a new connection', async () => {
   await using upstream = await startRawUpstream((socket, { total }) =>
     total === 1 ? socket.write(answer) : socket.end(),
