@@ -1,5 +1,5 @@
 /** The commands of the program, and the only file that touches the process. */
-
+import './relaunch.ts'
 import { check } from './commands/check.ts'
 import { parseCommandLine } from './commands/command-line.ts'
 import { demo } from './commands/demo.ts'

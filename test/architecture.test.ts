@@ -37,6 +37,10 @@ const sharedByProviders = 'text-tools'
 
 const files = [...new Glob('**/*.ts').scanSync(root)].filter((file) => !file.endsWith('.d.ts'))
 
+test('what must be set before anything else is imported is imported first', async () => {
+  expect((await importsOf('main.ts'))[0]).toBe('relaunch.ts')
+})
+
 test('every source file has a place in the order of imports', () => {
   expect(files.filter((file) => rowOf(file) < 0)).toEqual([])
 })
