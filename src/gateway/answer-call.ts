@@ -96,9 +96,14 @@ const goneCode = 'client_closed_request'
 const goneGraceMs = 2000
 
 function respond(passage: Passage, served: Served): Response {
-  return served.answer.kind === 'whole'
-    ? respondWhole(passage, served, served.answer)
-    : respondStreamed(passage, served, served.answer)
+  const { answer } = served
+  try {
+    return answer.kind === 'whole' ? respondWhole(passage, served, answer) : respondStreamed(passage, served, answer)
+  } catch (cause) {
+    // A fault of ours: the credential is given back without blame, and what still runs is stopped.
+    served.end(clientGone())
+    return refuse(passage, cause)
+  }
 }
 
 function respondWhole(passage: Passage, served: Served, answer: WholeAnswer): Response {
