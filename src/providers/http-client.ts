@@ -110,6 +110,8 @@ export function createHttpClient(limits: HttpClientLimits = defaultLimits): Http
         idleCount++
         startSweeping()
       },
+      // With it the server or a proxy may be gone, and what is idle beside it: the next request is to go over a new one.
+      broken: () => closeAll([...idle]),
       closed(closed) {
         origin.connections--
         opening.delete(closed)
@@ -150,7 +152,7 @@ export function createHttpClient(limits: HttpClientLimits = defaultLimits): Http
 
   function closeIdle(untilMs: number): void {
     for (const { idle } of origins.values()) {
-      for (const connection of idle.filter(({ idleUntilMs }) => idleUntilMs <= untilMs)) closeConnection(connection)
+      closeAll(idle.filter(({ idleUntilMs }) => idleUntilMs <= untilMs))
     }
   }
 
@@ -174,8 +176,6 @@ export function createHttpClient(limits: HttpClientLimits = defaultLimits): Http
         answered: resolve,
         failed(cause, isUnanswered) {
           const isStale = isUnanswered && connection?.isReused === true
-          // What was idle beside it may be as dead: the next try is to go over a new one.
-          if (isStale) for (const idle of [...origin.idle]) closeConnection(idle)
           if (!isStale || !isOnlyRead(request)) return reject(connectionError(cause, signal))
           connection = open(origin)
           runExchange(connection, exchange)
@@ -195,6 +195,10 @@ export function createHttpClient(limits: HttpClientLimits = defaultLimits): Http
       closeIdle(Number.POSITIVE_INFINITY)
     },
   }
+}
+
+function closeAll(connections: readonly Connection[]): void {
+  for (const connection of connections) closeConnection(connection)
 }
 
 /** Empty for the straight one. */

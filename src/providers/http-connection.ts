@@ -56,6 +56,8 @@ export interface ConnectionOwner {
   opened(connection: Connection): void
   /** Free for another exchange; the server keeps it so many seconds, null: it did not say. */
   freed(connection: Connection, keepAliveSeconds: number | null): void
+  /** The other side has ended it under a request or in mid-answer. Called before anybody hears of it; `closed` follows. */
+  broken(connection: Connection): void
   /** It is gone, whether or not it ever stood. Called once. */
   closed(connection: Connection): void
 }
@@ -291,11 +293,12 @@ function resume(connection: Connection): void {
 /** The other side has ended it. */
 function ended(connection: Connection): void {
   if (connection.state !== 'open') return
-  if (connection.exchange === null || !finishAnswer(connection.parser, connection)) lose(connection, connectionReset())
+  if (connection.exchange === null || !finishAnswer(connection.parser, connection)) closed(connection)
 }
 
 function closed(connection: Connection, cause?: unknown): void {
   if (connection.state === 'closed') return
+  if (connection.state === 'open' && connection.exchange !== null) connection.owner.broken(connection)
   lose(connection, cause ?? connectionReset())
 }
 

@@ -304,16 +304,38 @@ test('when one kept connection turns out to be dead, those that were idle beside
   expect(upstream.requests.length).toBe(5)
 })
 
+for (const [how, ending] of [
+  ['closed', close],
+  ['reset', reset],
+] as const) {
+  test(`when a connection is ${how} in mid-answer, those that were idle beside it are not used either`, async () => {
+    let breakOff = () => {}
+    await using upstream = await startRawUpstream((socket, { text, number }) => {
+      if (text.includes('/cut')) {
+        breakOff = () => ending(socket)
+        socket.write('HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\nhal')
+      } else if (number === 1) setTimeout(() => socket.write(answer), 10)
+      else socket.resetAndDestroy()
+    })
+    using client = startClient()
+    await Promise.all(Array.from({ length: 3 }, () => client.send(get(upstream))))
+    const cut = await client.send(get(upstream, { url: `${upstream.url}cut` }))
+    breakOff()
+    expect(await outcome(cut)).toBe('ECONNRESET')
+    expect(await outcome(client.send(post(upstream)))).toBe('hi')
+  })
+}
+
 test('a connection in use while many other addresses are asked for is used again, and closed when it was idle for long', async () => {
   await using upstream = await startRawUpstream((socket, { text }) => {
     if (!text.includes('/slow')) socket.write(answer)
-    else setTimeout(() => socket.write(answer), 200)
   })
   await using other = await startRawUpstream((socket) => socket.write(answer))
-  using client = startClient({ idleMs: 100 })
+  using client = startClient({ idleMs: 1000 })
   const slow = client.send(get(upstream, { url: `${upstream.url}slow` }))
   for (let index = 0; index < 600; index++)
     expect(await outcome(client.send(get(other, { url: other.url + index })))).toBe('hi')
+  upstream.connections[0]?.socket.write(answer)
   expect(await outcome(slow)).toBe('hi')
   expect(await outcome(client.send(get(upstream)))).toBe('hi')
   expect(upstream.connections.length).toBe(1)
