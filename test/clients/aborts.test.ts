@@ -73,7 +73,7 @@ test.concurrent('openai tells an abort before the answer by a class of its own',
 
 test.concurrent("openai's own time limit stops the upstream", async () => {
   await using running = await startScriptedGateway({ credentials: [{ kind: 'hanging' }] })
-  const client = new OpenAI({ ...running.endpoint, maxRetries: 0, timeout: 100 })
+  const client = new OpenAI({ ...running.endpoint, maxRetries: 0, timeout: 1000 })
   const messages = [{ role: 'user' as const, content: question }]
   await rejectionOf(client.chat.completions.create({ model: chatModel, messages }))
   await expectLeft(running)
