@@ -3,6 +3,7 @@ import { callOnce, loadCalls } from './call-load.ts'
 import { type Call, rawRequest } from './chat-request.ts'
 import { output } from './children.ts'
 import type { Group } from './figures.ts'
+import type { PacedSize } from './options.ts'
 import { cpuSeconds, idleShare, machineTime, residentBytes } from './process-usage.ts'
 import type { Case, Lane, Sample } from './rounds.ts'
 import { createSequentialCaller, type SequentialCaller } from './sequential-calls.ts'
@@ -92,22 +93,22 @@ export function latencyCase(subjects: readonly Subject[]): Case {
 }
 
 /** Many streams at once that answer as slowly as a model. */
-export function pacedCase(
-  subjects: readonly Subject[],
-  mock: Subject,
-  options: { streams: number; rounds: number },
-): Case {
-  const { streams, rounds } = options
-  const isMany = streams > 1_000
+export function pacedCase(subjects: readonly Subject[], mock: Subject, size: PacedSize): Case {
+  const { streams, rounds } = size
   return {
     group: 'paced',
     name: `${streams} streams at once`,
     lanes: lanesOf(subjects, { promptBytes: 200, isStreamed: true, isPaced: true }),
     rounds,
-    hasWarmUp: !isMany,
-    secondsPerRound: isMany ? 6 : 3,
+    hasWarmUp: !isFlood(size),
+    secondsPerRound: isFlood(size) ? 6 : 3,
     measure: (lane) => measurePaced(lane, mock, streams),
   }
+}
+
+/** More than the machine can serve without waiting for a processor: of interest is the memory they take. */
+export function isFlood({ streams }: PacedSize): boolean {
+  return streams > 1_000
 }
 
 export function lanesOf(subjects: readonly Subject[], call: Call): Lane[] {

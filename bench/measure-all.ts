@@ -2,11 +2,11 @@
 import { cpus, loadavg, release, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import { expectCacheHits } from './call-load.ts'
-import { callCase, lanesOf, latencyCase, pacedCase, warmUp } from './cases.ts'
+import { callCase, isFlood, lanesOf, latencyCase, pacedCase, warmUp } from './cases.ts'
 import { fileLimit, output, stopAtEnd } from './children.ts'
 import { type CaseFigures, type Figures, type Group, groups, type LaneFigures } from './figures.ts'
 import { formatBytes } from './format-figures.ts'
-import type { Options } from './options.ts'
+import type { Options, PacedSize } from './options.ts'
 import { type Peers, startPeers } from './peers.ts'
 import { residentBytes } from './process-usage.ts'
 import { createProgress } from './progress.ts'
@@ -49,21 +49,23 @@ export async function measureAll(options: Options, directory: string): Promise<F
   const cached = isChosen('cache') ? [await start('answer from the cache', { isCacheOn: true })] : []
   for (const subject of cached) await expectCacheHits(subject, few)
 
-  // Memory wants a gateway that has done nothing else; streams come next, then what uses gateways of its own while memory settles.
-  const streams = pacedCases().filter(isCaseChosen)
+  // Memory wants a gateway that has done nothing else; a flood of streams comes next, then what uses gateways of its own while memory
+  // settles. The delays of fewer streams are those of a gateway that has been running for a while, as all the rest.
+  const floods = pacedCases(isFlood).filter(isCaseChosen)
   const others = [
     calls('credentials', '200 B, 10 connections', lanesOf([...tenCredentials, ...manyCredentials], few), 10),
     calls('cache', '200 B, 10 connections', lanesOf([gateway, ...cached], few), 10),
   ].filter(isCaseChosen)
-  const rest = [latencyCase(subjects), ...callCases(), redirectCase()].filter(isCaseChosen)
+  const paced = pacedCases((size) => !isFlood(size))
+  const rest = [...paced, latencyCase(subjects), ...callCases(), redirectCase()].filter(isCaseChosen)
 
   const settleSeconds = isChosen('memory') ? plan.settleSeconds : 0
-  const afterSeconds = isChosen('memory') && streams.length > 0 ? plan.afterSeconds : 0
+  const afterSeconds = isChosen('memory') && floods.length > 0 ? plan.afterSeconds : 0
   const startsSeconds = isChosen('start') ? (plan.starts + 1) * startSeconds : 0
   const othersSeconds = warmUpSeconds * (others.length > 0 ? 4 : 0) + secondsOf(others) + startsSeconds
   const progress = createProgress(
     settleSeconds +
-      secondsOf(streams) +
+      secondsOf(floods) +
       Math.max(afterSeconds, othersSeconds) +
       warmUpSeconds * (rest.length > 0 ? subjects.length : 0) +
       secondsOf(rest),
@@ -87,14 +89,15 @@ export async function measureAll(options: Options, directory: string): Promise<F
     }
   }
   const cases: CaseFigures[] = []
-  const run = async (several: readonly Case[]) => {
-    for (const one of several) cases.push(await measureInTurn(one, progress))
+  const floodFigures: CaseFigures[] = []
+  const run = async (several: readonly Case[], into = cases) => {
+    for (const one of several) into.push(await measureInTurn(one, progress))
   }
 
   progress.step('memory, at rest', settleSeconds)
   await Bun.sleep(settleSeconds * 1_000)
   readMemory('idleBytes')
-  await run(streams)
+  await run(floods, floodFigures)
   const streamsEnded = performance.now()
   await warmUpAll([gateway, ...tenCredentials, ...manyCredentials, ...cached], others)
   await run(others)
@@ -126,7 +129,8 @@ export async function measureAll(options: Options, directory: string): Promise<F
     },
     versions: Object.fromEntries(subjects.map((subject) => [subject.name, subject.version ?? 'unknown'])),
     options: { rounds: plan.rounds, seconds: plan.seconds, isQuick: options.isQuick },
-    cases,
+    // From few streams to many.
+    cases: [...cases, ...floodFigures],
     missing: peers.missing,
     notMeasured,
   }
@@ -155,11 +159,12 @@ export async function measureAll(options: Options, directory: string): Promise<F
     return [...json, ...unpaced]
   }
 
-  function pacedCases(): Case[] {
-    const isPossible = plan.paced.filter(({ streams }) => fileLimit >= 2 * streams + 1_000)
-    for (const { streams } of plan.paced.filter((size) => !isPossible.includes(size)))
+  function pacedCases(isWanted: (size: PacedSize) => boolean): Case[] {
+    const wanted = plan.paced.filter(isWanted)
+    const possible = wanted.filter(({ streams }) => fileLimit >= 2 * streams + 1_000)
+    for (const { streams } of wanted.filter((size) => !possible.includes(size)))
       notMeasured.push(`${streams} streams at once: a process may open only ${fileLimit} files (\`ulimit -Hn\`)`)
-    return isPossible.map((size) => pacedCase(subjects, mock, size))
+    return possible.map((size) => pacedCase(subjects, mock, size))
   }
 
   function redirectCase(): Case {

@@ -20,13 +20,18 @@ export interface Plan {
   readonly seconds: number
   readonly promptBytes: readonly number[]
   readonly connections: readonly number[]
-  /** Numbers of paced streams at once, and the rounds of each. */
-  readonly paced: readonly { readonly streams: number; readonly rounds: number }[]
+  readonly paced: readonly PacedSize[]
   readonly starts: number
   /** Before memory at rest is read. */
   readonly settleSeconds: number
   /** From the end of the last streams until memory after them is read. */
   readonly afterSeconds: number
+}
+
+/** A number of paced streams at once. */
+export interface PacedSize {
+  readonly streams: number
+  readonly rounds: number
 }
 
 const help = `bun run bench [options]
