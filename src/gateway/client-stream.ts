@@ -26,6 +26,7 @@ export function createClientStream({ clock, keepAliveMs, run }: ClientStreamOpti
       const sink: Sink = {
         write(bytes) {
           writtenMs = clock.monotonic()
+          heapCare.wrote()
           // Under back-pressure the runtime returns a promise here, which its types do not say.
           const written: unknown = controller.write(bytes as Uint8Array<ArrayBuffer>)
           return written instanceof Promise ? written : null
