@@ -24,9 +24,9 @@ const manyStreams = 500
 const fewStreams = 10
 const lookEveryMs = 250
 /** And each time so many pieces have gone out: in a flood the runtime's timers come a second late, in which memory grows by a third. */
-const lookEveryPieces = 1000
+const lookEveryPieces = 500
 /** It is collected again when memory has grown by this since: streams that only go on cost nothing. */
-const growth = 1.02
+const growth = 1.01
 
 export function createHeapCare(parts: HeapCareParts = ownHeap) {
   let open = 0
