@@ -15,6 +15,7 @@ import { redirectedModel, type Subject, startGateway, startMock, startNginx } fr
 
 const startSeconds = 0.4
 const warmUpSeconds = 4
+const restartSeconds = 2
 const few = { promptBytes: 200 }
 const many = { promptBytes: 1_000_000 }
 
@@ -23,6 +24,8 @@ export async function measureAll(options: Options, directory: string): Promise<F
   const binary = resolve(options.binary)
   if (!(await Bun.file(binary).exists())) throw new Error(`${binary} does not exist: run \`bun run build\` first`)
   const notMeasured: string[] = []
+  for (const { streams } of plan.paced.filter((size) => !isPossible(size)))
+    notMeasured.push(`${streams} streams at once: a process may open only ${fileLimit} files (\`ulimit -Hn\`)`)
   const loadBefore = loadavg()[0] ?? Number.NaN
   const isChosen = (group: Group) => options.only.includes(group) && (hasWrk || !needsWrk.includes(group))
   if (!hasWrk) notMeasured.push(`${needsWrk.join(', ')}: wrk is not on the path`)
@@ -30,53 +33,49 @@ export async function measureAll(options: Options, directory: string): Promise<F
   const mock = await startMock()
   const start = (name: string, more: object = {}) =>
     startGateway({ name, binary, directory: join(directory, name), upstreamPort: mock.port, ...more })
-  const gateway = await start('any2api')
-  const subjects: Subject[] = [mock]
-  if (Bun.which('nginx') === null) notMeasured.push('nginx, and everything relative to it: it is not on the path')
-  else subjects.push(await startNginx(join(directory, 'nginx'), mock.port))
-  subjects.push(gateway)
-  if (options.before !== undefined) subjects.push(await start('any2api before', { binary: resolve(options.before) }))
-  const peers: Peers = options.hasPeers
-    ? await startPeers(join(directory, 'peers'), mock.port)
-    : { subjects: [], missing: [] }
+  const { gateway, subjects, missing } = await startAll('calls')
+  if (!hasNginx) notMeasured.push('nginx, and everything relative to it: it is not on the path')
   const leftOut = groups.filter((group) => !options.only.includes(group))
   if (leftOut.length > 0) notMeasured.push(`left out by \`--only\`: ${leftOut.join(', ')}`)
   if (!options.hasPeers) notMeasured.push('other gateways: `--no-peers`')
-  for (const subject of peers.subjects) stopAtEnd(subject.stop)
-  subjects.push(...peers.subjects)
   const tenCredentials = isChosen('credentials') ? [await start('10 credentials', { credentials: 10 })] : []
   const manyCredentials = isChosen('credentials') ? [await start('10,000 credentials', { credentials: 10_000 })] : []
   const cached = isChosen('cache') ? [await start('answer from the cache', { isCacheOn: true })] : []
   for (const subject of cached) await expectCacheHits(subject, few)
 
-  // Memory wants a gateway that has done nothing else; a flood of streams comes next, then what uses gateways of its own while memory
-  // settles. The delays of fewer streams are those of a gateway that has been running for a while, as all the rest.
-  const floods = pacedCases(isFlood).filter(isCaseChosen)
-  const others = [
+  const variants = [
     calls('credentials', '200 B, 10 connections', lanesOf([...tenCredentials, ...manyCredentials], few), 10),
     calls('cache', '200 B, 10 connections', lanesOf([gateway, ...cached], few), 10),
   ].filter(isCaseChosen)
-  const paced = pacedCases((size) => !isFlood(size))
+  const paced = pacedCases(subjects, (size) => !isFlood(size))
   const rest = [...paced, latencyCase(subjects), ...callCases(), redirectCase()].filter(isCaseChosen)
+  const floodSizes = isChosen('paced') ? plan.paced.filter(isFlood) : []
+  const hasLastPart = isChosen('memory') || floodSizes.length > 0
 
   const settleSeconds = isChosen('memory') ? plan.settleSeconds : 0
-  const afterSeconds = isChosen('memory') && floods.length > 0 ? plan.afterSeconds : 0
+  const afterSeconds = isChosen('memory') && floodSizes.length > 0 ? plan.afterSeconds : 0
   const startsSeconds = isChosen('start') ? (plan.starts + 1) * startSeconds : 0
-  const othersSeconds = warmUpSeconds * (others.length > 0 ? 4 : 0) + secondsOf(others) + startsSeconds
   const progress = createProgress(
-    settleSeconds +
-      secondsOf(floods) +
-      Math.max(afterSeconds, othersSeconds) +
+    warmUpSeconds * (variants.length > 0 ? 4 : 0) +
+      secondsOf(variants) +
+      startsSeconds +
       warmUpSeconds * (rest.length > 0 ? subjects.length : 0) +
-      secondsOf(rest),
+      secondsOf(rest) +
+      (hasLastPart ? restartSeconds * subjects.length + settleSeconds : 0) +
+      secondsOf(pacedCases(subjects, isFlood).filter(isCaseChosen)) +
+      afterSeconds,
   )
 
-  const memory = subjects.map((subject) => ({ subject, samples: {} as Record<string, number[]> }))
-  const readMemory = (name: string) => {
-    for (const { subject, samples } of memory) {
-      const bytes = residentBytes(subject.pids)
+  const memory = subjects.map(({ name, programBytes }) => ({
+    name,
+    samples: (programBytes === undefined ? {} : { programBytes: [programBytes] }) as Record<string, number[]>,
+  }))
+  const readMemory = (several: readonly Subject[], figure: string) => {
+    for (const { name, pids } of several) {
+      const bytes = residentBytes(pids)
+      const samples = memory.find((one) => one.name === name)?.samples
       // Nothing is what a process has that is gone.
-      if (bytes > 0) samples[name] = [bytes]
+      if (bytes > 0 && samples !== undefined) samples[figure] = [bytes]
     }
   }
   const warm = new Set<Subject>()
@@ -89,33 +88,21 @@ export async function measureAll(options: Options, directory: string): Promise<F
     }
   }
   const cases: CaseFigures[] = []
-  const floodFigures: CaseFigures[] = []
-  const run = async (several: readonly Case[], into = cases) => {
-    for (const one of several) into.push(await measureInTurn(one, progress))
+  const run = async (several: readonly Case[]) => {
+    for (const one of several) cases.push(await measureInTurn(one, progress))
   }
 
-  progress.step('memory, at rest', settleSeconds)
-  await Bun.sleep(settleSeconds * 1_000)
-  readMemory('idleBytes')
-  await run(floods, floodFigures)
-  const streamsEnded = performance.now()
-  await warmUpAll([gateway, ...tenCredentials, ...manyCredentials, ...cached], others)
-  await run(others)
+  await warmUpAll([gateway, ...tenCredentials, ...manyCredentials, ...cached], variants)
+  await run(variants)
   for (const subject of [...tenCredentials, ...manyCredentials, ...cached]) await subject.stop()
   if (isChosen('start')) cases.push(await measureStarts())
-  progress.step('memory, after the streams', Math.max(0, afterSeconds - othersSeconds))
-  await Bun.sleep(Math.max(0, streamsEnded + afterSeconds * 1_000 - performance.now()))
-  if (afterSeconds > 0) readMemory('afterStreamsBytes')
   await warmUpAll(subjects, rest)
   await run(rest)
-  readMemory('endBytes')
+  readMemory(subjects, 'endBytes')
+  if (hasLastPart) await measureFresh()
   progress.end()
-  if (isChosen('memory')) {
-    for (const { subject, samples } of memory)
-      if (subject.programBytes !== undefined) samples.programBytes = [subject.programBytes]
-    const lanes = memory.map(({ subject, samples }) => lane(subject.name, samples))
-    cases.push({ group: 'memory', name: 'resident', lanes })
-  }
+  if (isChosen('memory'))
+    cases.push({ group: 'memory', name: 'resident', lanes: memory.map(({ name, samples }) => lane(name, samples)) })
 
   return {
     date: new Date().toISOString(),
@@ -129,10 +116,46 @@ export async function measureAll(options: Options, directory: string): Promise<F
     },
     versions: Object.fromEntries(subjects.map((subject) => [subject.name, subject.version ?? 'unknown'])),
     options: { rounds: plan.rounds, seconds: plan.seconds, isQuick: options.isQuick },
-    // From few streams to many.
-    cases: [...cases, ...floodFigures],
-    missing: peers.missing,
+    cases,
+    missing,
     notMeasured,
+  }
+
+  /** All that are measured beside one another; `part`: what they do, each part in a folder of its own. */
+  async function startAll(part: string): Promise<{ gateway: Subject; subjects: Subject[] } & Pick<Peers, 'missing'>> {
+    const home = join(directory, part)
+    const own = (name: string, more: object = {}) =>
+      startGateway({ name, binary, directory: join(home, name), upstreamPort: mock.port, ...more })
+    const nginx = hasNginx ? [await startNginx(join(home, 'nginx'), mock.port)] : []
+    const gateway = await own('any2api')
+    const before =
+      options.before === undefined ? [] : [await own('any2api before', { binary: resolve(options.before) })]
+    const peers: Peers = options.hasPeers
+      ? await startPeers(join(home, 'peers'), mock.port)
+      : { subjects: [], missing: [] }
+    for (const subject of peers.subjects) stopAtEnd(subject.stop)
+    return {
+      gateway,
+      subjects: [mock, ...nginx, gateway, ...before, ...peers.subjects],
+      missing: peers.missing,
+    }
+  }
+
+  /**
+   * Memory wants servers that have done nothing else. And it comes last: some do not recover from a flood of streams, and would take
+   * the processor from the others.
+   */
+  async function measureFresh(): Promise<void> {
+    for (const subject of subjects) if (subject !== mock) await subject.stop()
+    progress.step('starting all of them anew', restartSeconds * subjects.length)
+    const fresh = await startAll('streams')
+    progress.step('memory, at rest', settleSeconds)
+    await Bun.sleep(settleSeconds * 1_000)
+    readMemory(fresh.subjects, 'idleBytes')
+    await run(pacedCases(fresh.subjects, isFlood).filter(isCaseChosen))
+    progress.step('memory, after the streams', afterSeconds)
+    await Bun.sleep(afterSeconds * 1_000)
+    if (afterSeconds > 0) readMemory(fresh.subjects, 'afterStreamsBytes')
   }
 
   function isCaseChosen({ group }: Case): boolean {
@@ -159,12 +182,8 @@ export async function measureAll(options: Options, directory: string): Promise<F
     return [...json, ...unpaced]
   }
 
-  function pacedCases(isWanted: (size: PacedSize) => boolean): Case[] {
-    const wanted = plan.paced.filter(isWanted)
-    const possible = wanted.filter(({ streams }) => fileLimit >= 2 * streams + 1_000)
-    for (const { streams } of wanted.filter((size) => !possible.includes(size)))
-      notMeasured.push(`${streams} streams at once: a process may open only ${fileLimit} files (\`ulimit -Hn\`)`)
-    return possible.map((size) => pacedCase(subjects, mock, size))
+  function pacedCases(several: readonly Subject[], isWanted: (size: PacedSize) => boolean): Case[] {
+    return plan.paced.filter((size) => isWanted(size) && isPossible(size)).map((size) => pacedCase(several, mock, size))
   }
 
   function redirectCase(): Case {
@@ -205,6 +224,11 @@ export async function measureAll(options: Options, directory: string): Promise<F
 
 const needsWrk: readonly Group[] = ['json', 'streams', 'credentials', 'redirect', 'cache']
 const hasWrk = Bun.which('wrk') !== null
+const hasNginx = Bun.which('nginx') !== null
+
+function isPossible({ streams }: PacedSize): boolean {
+  return fileLimit >= 2 * streams + 1_000
+}
 
 function lane(name: string, samples: Record<string, number[]>): LaneFigures {
   return { name, samples, errors: 0, faults: {} }
