@@ -25,7 +25,7 @@ test('around a flood of streams garbage is collected where memory grows, and tho
   begin(600)
   care.look()
   expect(collected).toEqual([false])
-  memory.bytes = 1010
+  memory.bytes = 1005
   care.look()
   expect(collected).toEqual([false])
   memory.bytes = 1030
