@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'bun'
 import { createAnswerReader } from './http-answer.ts'
+import { createRandom } from './random.ts'
 import { percentile } from './statistics.ts'
 import { createStreamCheck } from './stream-check.ts'
 import { systemMicroseconds } from './system-clock.ts'
@@ -13,7 +14,10 @@ export interface StreamLoad {
   /** The whole request, head and body. */
   readonly request: string
   readonly streams: number
-  /** Requests are sent evenly over this time, on connections opened before. */
+  /**
+   * Requests are sent over this time, on connections opened before: each at a random moment of its share of it, the same ones in every
+   * run. Exactly even, their deltas would all come in the same few milliseconds, as those of independent clients do not.
+   */
   readonly spreadMs: number
   /** From the first request; what has not ended by then is not whole. */
   readonly deadlineMs: number
@@ -54,6 +58,7 @@ interface Stream {
 }
 
 const connectsAtOnce = 100
+const seed = 1
 
 if (import.meta.main) {
   const load: StreamLoad = JSON.parse(process.argv[2] ?? '{}')
@@ -83,16 +88,13 @@ async function run(load: StreamLoad): Promise<StreamLoadResult> {
   const cpuBefore = process.cpuUsage()
   const begin = performance.now()
   const timer = setTimeout(allEnded.resolve, load.deadlineMs)
-  let begun = 0
-  while (begun < sockets.length) {
-    const due = Math.min(sockets.length, Math.ceil(((performance.now() - begin) / load.spreadMs) * sockets.length))
-    for (; begun < due; begun++) {
-      const socket = sockets[begun]
-      if (socket === undefined) continue
-      socket.data.begin(request)
-      socket.write(request)
-    }
-    await Bun.sleep(1)
+  const random = createRandom(seed, 0)
+  const share = load.spreadMs / sockets.length
+  for (const [index, socket] of sockets.entries()) {
+    const dueMs = (index + random.next()) * share
+    while (performance.now() - begin < dueMs) await Bun.sleep(1)
+    socket.data.begin(request)
+    socket.write(request)
   }
   if (sockets.length > 0) await allEnded.promise
   clearTimeout(timer)

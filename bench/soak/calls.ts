@@ -1,5 +1,5 @@
 /** One call of the soak: what is asked, how its client behaves, and what became of it as the client saw it. */
-import type { Random } from './random.ts'
+import type { Random } from '../random.ts'
 import { clientKeys, numberHeader } from './settings.ts'
 
 /** `error`: an answer with an error status. `cut`: a stream that said so. `untold`: a stream or an answer that ended as if whole and was not. */

@@ -1,7 +1,7 @@
 /** The clients of the soak, in a process of their own, so that none of their connections outlives them. Writes what it saw to a file. */
 import { writeFile } from 'node:fs/promises'
+import { createRandom, type Random } from '../random.ts'
 import { type CallResult, chooseDeparture, chooseKind, makeCall } from './calls.ts'
-import { createRandom, type Random } from './random.ts'
 import { adminKey } from './settings.ts'
 
 export interface ClientOrder {

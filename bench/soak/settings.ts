@@ -1,7 +1,7 @@
 /** How the gateway is set up for the soak: everything on, and bounds so tight that they are reached many times. */
 import { join } from 'node:path'
 import type { Behaviour } from '../../src/simulator/openai/behaviours.ts'
-import { createRandom } from './random.ts'
+import { createRandom } from '../random.ts'
 
 export const adminKey = 'sk-soak-admin-3b8e1f7a9c'
 export const clientKeys = {
