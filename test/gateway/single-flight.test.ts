@@ -57,7 +57,7 @@ describe('1,000 equal calls at once make one upstream call', () => {
     ['both', (index: number) => index % 2 === 0],
   ] as const) {
     test(what, async () => {
-      await using pair = await startCached({ kind: 'good', text: 'once for all', firstTokenDelayMs: 200 })
+      await using pair = await startCached({ kind: 'good', text: 'once for all', firstTokenDelayMs: 400 })
       const answers = await Promise.all(
         Array.from({ length: 1000 }, async (_, index) => {
           const response = await chatInside(pair, { stream: isStream(index) })
@@ -84,7 +84,7 @@ describe('the first one leaves', () => {
       test(`others get its answer all the same: ${when}`, async () => {
         const slow: Behaviour = isBegun
           ? { kind: 'good', text: 'one two three four five six', delayMs: 40 }
-          : { kind: 'good', text: 'one two three four five six', firstTokenDelayMs: 200 }
+          : { kind: 'good', text: 'one two three four five six', firstTokenDelayMs: 400 }
         await using pair = await startCached(slow)
         const controller = new AbortController()
         const first = pair.gateway.chat({ stream: isStream }, { signal: controller.signal })
@@ -128,7 +128,7 @@ describe('the first one leaves', () => {
   })
 
   test('one who waits may leave without a trace in the answer of the others', async () => {
-    await using pair = await startCached({ kind: 'good', firstTokenDelayMs: 150 })
+    await using pair = await startCached({ kind: 'good', firstTokenDelayMs: 400 })
     const first = pair.gateway.chat({})
     await waiting(pair, 1)
     const controller = new AbortController()
@@ -159,7 +159,7 @@ describe('the first one leaves', () => {
       kind: 'good',
       text: 'word '.repeat(1_400_000),
       deltaCount: 400,
-      firstTokenDelayMs: 150,
+      firstTokenDelayMs: 400,
     })
     const body = JSON.stringify({ model: 'gpt-4o', messages: [{ role: 'user', content: 'Hello' }], stream: true })
     const headers = [`authorization: Bearer ${clientSecret}`, 'content-type: application/json']
@@ -176,7 +176,12 @@ describe('the first one leaves', () => {
   }, 20_000)
 
   test('a client that does not read its stream does not hold up the others when it leaves', async () => {
-    await using pair = await startCached({ kind: 'good', text: 'word '.repeat(1_400_000), deltaCount: 400 })
+    await using pair = await startCached({
+      kind: 'good',
+      text: 'word '.repeat(1_400_000),
+      deltaCount: 400,
+      firstTokenDelayMs: 400,
+    })
     const body = JSON.stringify({ model: 'gpt-4o', messages: [{ role: 'user', content: 'Hello' }], stream: true })
     const headers = [`authorization: Bearer ${clientSecret}`, 'content-type: application/json']
     const lazy = await sendRaw(pair.gateway.url, { path: '/v1/chat/completions', headers, body })
@@ -196,9 +201,9 @@ describe('the first one leaves', () => {
 
 describe('the first one fails', () => {
   const failures: Readonly<Record<string, readonly [Behaviour, number, string]>> = {
-    'an overloaded upstream': [{ kind: 'overloaded', firstTokenDelayMs: 150 }, 503, 'server_error'],
-    "the client's own mistake": [{ kind: 'bad_request', firstTokenDelayMs: 150 }, 400, 'invalid_value'],
-    'a refused credential': [{ kind: 'revoked', firstTokenDelayMs: 150 }, 502, 'upstream_credentials_refused'],
+    'an overloaded upstream': [{ kind: 'overloaded', firstTokenDelayMs: 400 }, 503, 'server_error'],
+    "the client's own mistake": [{ kind: 'bad_request', firstTokenDelayMs: 400 }, 400, 'invalid_value'],
+    'a refused credential': [{ kind: 'revoked', firstTokenDelayMs: 400 }, 502, 'upstream_credentials_refused'],
   }
   for (const [what, [behaviour, status]] of Object.entries(failures)) {
     test(`all are told the same, and the upstream is asked once: ${what}`, async () => {
@@ -242,7 +247,7 @@ describe('the first one fails', () => {
   test('an answer that cannot be kept sends each on by itself', async () => {
     const weather = { type: 'function', function: { name: 'weather', parameters: { type: 'object', properties: {} } } }
     const body = { tools: [weather], messages: [{ role: 'user', content: 'call the tool weather' }] }
-    await using pair = await startCached({ kind: 'good', firstTokenDelayMs: 100 })
+    await using pair = await startCached({ kind: 'good', firstTokenDelayMs: 400 })
     const answers = await Promise.all(Array.from({ length: 5 }, async () => (await pair.gateway.chat(body)).text()))
     expect(new Set(answers.map((text) => JSON.parse(text).id)).size).toBe(5)
     expect(posts(pair)).toBe(5)
@@ -253,7 +258,7 @@ describe('the first one fails', () => {
     const clock = createTestClock()
     const weather = { type: 'function', function: { name: 'weather', parameters: { type: 'object', properties: {} } } }
     const body = { tools: [weather], messages: [{ role: 'user', content: 'call the tool weather' }] }
-    await using pair = await startCached({ kind: 'good', firstTokenDelayMs: 150 }, { clock })
+    await using pair = await startCached({ kind: 'good', firstTokenDelayMs: 400 }, { clock })
     const first = pair.gateway.chat(body)
     await waiting(pair, 1)
     const second = pair.gateway.chat(body)
@@ -315,7 +320,7 @@ test('when the first one is given up for its own sake, the next in line calls on
 test('when the first one leaves alone, the next in line calls once for all who come after', async () => {
   await using pair = await startCached({
     kind: 'sequence',
-    steps: [{ kind: 'hanging' }, { kind: 'good', firstTokenDelayMs: 100 }],
+    steps: [{ kind: 'hanging' }, { kind: 'good', firstTokenDelayMs: 400 }],
   })
   const controller = new AbortController()
   pair.gateway.chat({}, { signal: controller.signal }).catch(() => {})
@@ -330,7 +335,7 @@ test('when the first one leaves alone, the next in line calls once for all who c
 test('who waits for a stream gets comments meanwhile', async () => {
   const server = { ...testConfig([]).server, keepAliveMs: 30 }
   await using pair = await startCached(
-    { kind: 'good', text: 'late words', firstTokenDelayMs: 200 },
+    { kind: 'good', text: 'late words', firstTokenDelayMs: 400 },
     { config: { cache, server } },
   )
   const first = pair.gateway.chat({})
@@ -345,7 +350,7 @@ test('who waits for a stream gets comments meanwhile', async () => {
 test('an error that comes after the comments is told in the stream of each who waits', async () => {
   const server = { ...testConfig([]).server, keepAliveMs: 30 }
   await using pair = await startCached(
-    { kind: 'overloaded', firstTokenDelayMs: 150 },
+    { kind: 'overloaded', firstTokenDelayMs: 400 },
     { config: { cache, server }, provider: { maxAttempts: 1 }, clock: createTestClock() },
   )
   const streams = await Promise.all(
@@ -359,7 +364,7 @@ test('an error that comes after the comments is told in the stream of each who w
 })
 
 test('no-cache does not wait for an equal call that has begun already', async () => {
-  await using pair = await startCached({ kind: 'good', firstTokenDelayMs: 100 })
+  await using pair = await startCached({ kind: 'good', firstTokenDelayMs: 400 })
   const first = pair.gateway.chat({})
   await waiting(pair, 1)
   const second = await pair.gateway.chat({}, { headers: { 'cache-control': 'no-cache' } })
