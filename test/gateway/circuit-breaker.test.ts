@@ -156,7 +156,7 @@ describe('through the front door', () => {
     clock.advance(30_001)
     const probing = new AbortController()
     pair.gateway.chat({}, { signal: probing.signal }).catch(() => {})
-    await pair.upstream.waitFor((one) => one.treatment === 'hanging', 1000)
+    await pair.upstream.waitFor((one) => one.treatment === 'hanging', 4_000)
     early.abort()
     await until(() => pair.gateway.records.some((record) => record.outcome === 'aborted'))
     expect(await statusOf(pair.gateway.chat({}))).toBe(503)

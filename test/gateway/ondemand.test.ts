@@ -396,10 +396,10 @@ describe('a client that leaves', () => {
     await using pair = await startOndemand({ keys: { one: { kind: 'silent', after: 'opening' } } })
     const controller = new AbortController()
     const answer = pair.chat({ stream, messages: [user('hi')] }, { signal: controller.signal }).catch(() => null)
-    await pair.upstream.waitFor((one) => one.path.endsWith('/query'), 1000)
+    await pair.upstream.waitFor((one) => one.path.endsWith('/query'), 4_000)
     controller.abort()
     await answer
-    await pair.upstream.waitFor((one) => one.path.endsWith('/query') && one.isAborted, 1000)
+    await pair.upstream.waitFor((one) => one.path.endsWith('/query') && one.isAborted, 4_000)
     await pair.noSessionsLeft()
     expect(pair.exclusions('one')).toEqual([])
   })
@@ -408,7 +408,7 @@ describe('a client that leaves', () => {
     await using pair = await startOndemand({ keys: { one: { ...good, headDelayMs: 200 } } })
     const controller = new AbortController()
     const answer = pair.chat('hi', { signal: controller.signal }).catch(() => null)
-    await pair.upstream.waitFor((one) => one.path.endsWith('/sessions'), 1000)
+    await pair.upstream.waitFor((one) => one.path.endsWith('/sessions'), 4_000)
     controller.abort()
     await answer
     await until(() => pair.upstream.sessions.length === 1)

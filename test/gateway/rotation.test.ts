@@ -129,7 +129,7 @@ describe('least busy', () => {
       provider: { rotation: 'least_busy' },
     })
     const slow = statusOf(pair.gateway.chat({}))
-    await pair.upstream.waitFor((one) => one.credential === 'sk-slow', 1000)
+    await pair.upstream.waitFor((one) => one.credential === 'sk-slow', 4_000)
     for (let call = 0; call < 6; call++) await statusOf(pair.gateway.chat({}))
     expect(pair.upstream.calls('sk-quick')).toBe(6)
     await slow

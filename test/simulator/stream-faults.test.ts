@@ -22,7 +22,7 @@ function contentCount(text: string): number {
 test('hanging: takes the request and never answers, and notices that the client left', async () => {
   const answer = await streamOf({ kind: 'hanging' })
   expect(answer).toMatchObject({ text: '', ending: 'open' })
-  const request = await simulator.waitFor((each) => each.treatment === 'hanging' && each.isAborted, 1_000)
+  const request = await simulator.waitFor((each) => each.treatment === 'hanging' && each.isAborted, 4_000)
   expect(request).toMatchObject({ isFinished: false, status: null, chunksSent: 0 })
 })
 
