@@ -316,7 +316,7 @@ inBrowser(
     await page.keyboard.press('Escape')
     await dialog.waitFor({ state: 'detached' })
     expect(page.url()).not.toContain('id=')
-    expect(await page.evaluate(`document.activeElement?.getAttribute('href')`)).toContain(call.id)
+    await page.waitForFunction(`document.activeElement?.getAttribute('href')?.includes('${call.id}')`)
 
     // Going back closes it, too.
     await page.keyboard.press('Enter')
@@ -341,10 +341,10 @@ inBrowser(
     const menu = page.getByRole('button', { name: 'Menu' })
     expect(await page.getByRole('link', { name: 'Usage', exact: true }).isVisible()).toBe(false)
     await menu.click()
-    expect(await menu.getAttribute('aria-expanded')).toBe('true')
+    await page.getByRole('button', { name: 'Menu', expanded: true }).waitFor()
     await page.getByRole('link', { name: 'Usage', exact: true }).click()
     await page.getByRole('heading', { level: 1, name: 'Usage' }).waitFor()
-    expect(await menu.getAttribute('aria-expanded')).toBe('false')
+    await page.getByRole('button', { name: 'Menu', expanded: false }).waitFor()
     expect(await opened.overflow()).toBe(0)
   },
   testMs,

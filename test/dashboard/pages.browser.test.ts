@@ -26,7 +26,7 @@ describe.skipIf(chromiumPath === null)('in a browser', () => {
       await row.getByText('It does not work.').waitFor()
       await row.getByRole('button', { name: 'Reset' }).click()
       await page.locator('td', { hasText: '1 available again' }).waitFor()
-      expect(await page.locator('tr', { hasText: 'Blacklisted' }).count()).toBe(0)
+      await page.locator('tr', { hasText: 'Blacklisted' }).first().waitFor({ state: 'detached' })
       const first = page.locator('tbody tr').first()
       await first.getByRole('button', { name: 'Pause' }).click()
       await first.getByText('Paused by an operator').waitFor()
@@ -83,7 +83,7 @@ describe.skipIf(chromiumPath === null)('in a browser', () => {
       const sent = stand.upstream.requests.at(-1)?.json() as { messages: { role: string }[] }
       expect(sent.messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'user'])
       await page.getByRole('button', { name: 'Python' }).click()
-      expect(await page.locator('pre.code').textContent()).toContain(`base_url="${stand.url}/v1"`)
+      await page.locator('pre.code', { hasText: `base_url="${stand.url}/v1"` }).waitFor()
       expect(opened.complaints).toEqual([])
     },
     deadlineMs,
@@ -123,6 +123,7 @@ describe.skipIf(chromiumPath === null)('in a browser', () => {
       await page.getByText('in force').waitFor()
       await page.fill('input[type=search]', 'base_url')
       await page.locator('.setting-rows dt', { hasText: 'simulated.base_url' }).waitFor()
+      await page.locator('.setting-rows > div').nth(1).waitFor({ state: 'detached' })
       expect(await page.locator('.setting-rows > div').count()).toBe(1)
       expect(await page.content()).not.toContain(adminKey)
       expect(opened.complaints).toEqual([])
@@ -139,7 +140,7 @@ describe.skipIf(chromiumPath === null)('in a browser', () => {
       await page.getByRole('heading', { name: '凭据', exact: true }).waitFor()
       await page.reload()
       await page.getByRole('heading', { name: '凭据', exact: true }).waitFor()
-      expect(await page.getAttribute('html', 'lang')).toBe('zh-CN')
+      await page.waitForSelector('html[lang=zh-CN]')
     },
     deadlineMs,
   )
