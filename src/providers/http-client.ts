@@ -71,10 +71,10 @@ export function createHttpClient(limits: HttpClientLimits = defaultLimits): Http
     const known = places.get(key)
     if (known !== undefined) return known
     const target = readTarget(url)
+    if (places.size >= maxTargets) forgetPlaces()
     const origin = origins.get(way + target.origin) ?? createOrigin(routeTo(target, via))
     origins.set(way + target.origin, origin)
     const place = { target, origin }
-    if (places.size >= maxTargets) forgetPlaces()
     if (key.length <= maxTargetLength) places.set(key, place)
     return place
   }

@@ -342,6 +342,16 @@ test('a connection in use while many other addresses are asked for is used again
   await upstream.connections[0]?.gone
 })
 
+test('a connection to the address with which the others are forgotten is closed when it was idle for long', async () => {
+  await using upstream = await startRawUpstream((socket) => socket.write(answer))
+  await using other = await startRawUpstream((socket) => socket.write(answer))
+  using client = startClient({ idleMs: 200 })
+  for (let index = 0; index < 512; index++)
+    expect(await outcome(client.send(get(other, { url: other.url + index })))).toBe('hi')
+  expect(await outcome(client.send(get(upstream)))).toBe('hi')
+  await upstream.connections[0]?.gone
+})
+
 test('a second failure is not tried again, nor that of a new connection', async () => {
   await using upstream = await startRawUpstream((socket, { total }) =>
     total === 1 ? socket.write(answer) : socket.end(),
